@@ -1,0 +1,245 @@
+/* The table of operations in terms of which the model's step is written. A backend is one
+ * implementation of it: reference/ defines what every operation means in plain loops; the others
+ * are tested against it, operation by operation.
+ *
+ * Conventions
+ *   - A `void *` operand is of the backend's compute type (float32 unless the backend was made for
+ *     a 16-bit type); a `float *` operand is float32 always. All but `upload`, `download` and the
+ *     scalars in the structures are memory of the backend (host memory on CPU backends).
+ *   - Matrices are row-major and contiguous unless a stride (in elements) is given.
+ *   - `rows` counts the packed tokens rounded up to a bucket; rows from `tokens` on belong to no
+ *     sequence. Operations leave finite values in them going forward and zeros in every gradient
+ *     that they write going backward, so that products may run over all `rows`.
+ *   - Gradients of parameters are written where `accumulate` is false and added to where it is true.
+ *   - Sums have a fixed order: the same input and thread count give the same bits.
+ *   - The mask of ft_dropout keeps element e where philox(key = seed, counter = (e / 4, site and
+ *     micro_step, step))'s lane e % 4, over 2^32, is at least p; see backend/dropout.h.
+ */
+#ifndef FT_BACKEND_BACKEND_H
+#define FT_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+typedef enum ft_activation {
+    FT_ACTIVATION_NONE = 0,
+    FT_ACTIVATION_GELU, /* x * Phi(x) through erf, not the tanh approximation */
+    FT_ACTIVATION_TANH,
+    FT_ACTIVATION_RELU,
+} ft_activation;
+
+typedef enum ft_problem {
+    FT_PROBLEM_SINGLE_LABEL = 0, /* cross-entropy over the labels */
+    FT_PROBLEM_REGRESSION,       /* mean squared error */
+    FT_PROBLEM_MULTI_LABEL,      /* binary cross-entropy with logits */
+} ft_problem;
+
+/* Dropout of probability p: kept elements are scaled by 1 / (1 - p). p = 0 is the identity. */
+typedef struct ft_dropout {
+    float p;
+    uint64_t seed;
+    uint32_t step;       /* optimizer step */
+    uint16_t micro_step; /* forward pass within the step */
+    uint16_t site;       /* which dropout of the model */
+} ft_dropout;
+
+/* Where each sequence lies among the packed rows. */
+typedef struct ft_layout {
+    int32_t sequences;
+    int32_t tokens;
+    int32_t rows; /* tokens rounded up to a bucket */
+    int32_t max_length;
+    const int32_t *cu_seqlens; /* [sequences + 1] */
+    const int32_t *key_starts; /* [sequences], see ft_batch; never NULL */
+} ft_layout;
+
+/* LayerNorm(word[id] + position[p] + type[t]), then dropout: element index = row * hidden + column.
+ * Rows are `layout.tokens` and, up to `rows`, zeros in `sum` and `out`. */
+typedef struct ft_embedding {
+    int32_t tokens, rows, hidden;
+    const int32_t *input_ids;      /* [tokens] */
+    const int32_t *position_ids;   /* [tokens] */
+    const int32_t *token_type_ids; /* [tokens]; unused where type is NULL */
+    const float *word;             /* [vocab, hidden] */
+    const float *position;         /* [positions, hidden] */
+    const float *type;             /* [types, hidden] or NULL: the model has none */
+    const float *gamma, *beta;     /* [hidden] */
+    float eps;
+    ft_dropout dropout;
+    float *sum;         /* [rows, hidden]: kept for backward */
+    float *mean, *rstd; /* [rows]: kept for backward; rstd = 1 / sqrt(variance + eps) */
+    void *out;          /* [rows, hidden] */
+} ft_embedding;
+
+typedef struct ft_embedding_gradient {
+    void *dout;           /* [rows, hidden]; overwritten */
+    float *dword;         /* [vocab, hidden]; always added to, in row order */
+    uint8_t *word_rows;   /* [vocab]: set to 1 for each row of dword that was added to */
+    float *dposition;     /* [positions, hidden]; always added to */
+    float *dtype;         /* [types, hidden] or NULL; always added to */
+    float *dgamma, *dbeta; /* [hidden] */
+    int32_t padding_id;   /* the row of word that gets no gradient, or -1 */
+    bool accumulate;      /* for dgamma and dbeta */
+} ft_embedding_gradient;
+
+/* y = activation(x weight^T + bias) */
+typedef struct ft_linear {
+    int32_t rows, in, out;
+    const void *x;      /* [rows, in] */
+    const void *weight; /* [out, in] */
+    const float *bias;  /* [out] */
+    ft_activation activation;
+    void *kept; /* [rows, out]: the pre-activation, for GELU alone; NULL: not kept (evaluation) */
+    void *y;    /* [rows, out] */
+} ft_linear;
+
+typedef struct ft_linear_gradient {
+    int32_t rows, in, out;
+    const void *x;      /* [rows, in] */
+    const void *weight; /* [out, in] */
+    ft_activation activation;
+    const void *kept; /* [rows, out]: GELU: the pre-activation; tanh, ReLU: y; none: unused */
+    void *dy;         /* [rows, out]; becomes the pre-activation's gradient */
+    void *dx;         /* [rows, in] or NULL: not wanted */
+    bool add_to_dx;   /* dx += instead of dx = */
+    float *dweight;   /* [out, in] */
+    float *dbias;     /* [out] */
+    bool accumulate;  /* for dweight and dbias */
+} ft_linear_gradient;
+
+/* Scaled dot-product attention inside each sequence, over the keys from key_starts on:
+ * out = dropout(softmax(q k^T / sqrt(head_dim))) v, head h being columns h * head_dim onward.
+ * With first_only there is one query a sequence (its first row): q, out and their gradients have
+ * `sequences` rows. Otherwise they have `rows`. Dropout's element index is
+ * (query row * heads + head) * 65536 + (key row - cu_seqlens[s]), the query row being that among
+ * the packed rows in either case. */
+typedef struct ft_attention {
+    const ft_layout *layout;
+    int32_t heads, head_dim;
+    bool first_only;
+    const void *q, *k, *v;        /* rows of heads * head_dim, q_stride or kv_stride apart */
+    int32_t q_stride, kv_stride;
+    ft_dropout dropout;
+    void *out;  /* [query rows, heads * head_dim] */
+    float *lse; /* [heads, query rows]: log(sum(exp(scaled scores))), kept for backward */
+} ft_attention;
+
+typedef struct ft_attention_gradient {
+    const void *dout;   /* [query rows, heads * head_dim] */
+    void *dq, *dk, *dv; /* written; strides as those of q, k, v */
+} ft_attention_gradient;
+
+/* y = LayerNorm(dropout(x) + residual); dropout's element index = row * hidden + column. Forward
+ * over the first `tokens` rows; y is zero from there to `rows`. */
+typedef struct ft_residual_norm {
+    int32_t tokens, rows, hidden;
+    const void *x;        /* [rows, hidden] */
+    const void *residual; /* [rows, hidden] */
+    const float *gamma, *beta;
+    float eps;
+    ft_dropout dropout;
+    void *sum;          /* [rows, hidden]: kept for backward; may be x itself */
+    float *mean, *rstd; /* [rows]: kept for backward */
+    void *y;            /* [rows, hidden] */
+} ft_residual_norm;
+
+typedef struct ft_residual_norm_gradient {
+    const void *dy;        /* [rows, hidden] */
+    void *dresidual;       /* [rows, hidden]; may be dy itself */
+    void *dx;              /* [rows, hidden]; may be dresidual itself where p = 0 */
+    float *dgamma, *dbeta; /* [hidden] */
+    bool accumulate;
+} ft_residual_norm_gradient;
+
+/* The loss of a batch and its gradient. Means are taken as Hugging Face takes them: over the
+ * sequences whose label is not FT_IGNORE_LABEL (single label), over all entries (otherwise). */
+typedef struct ft_loss {
+    int32_t sequences, labels;
+    ft_problem problem;
+    const float *logits;         /* [sequences, labels] */
+    const int64_t *class_labels; /* [sequences], single label */
+    const float *target_labels;  /* [sequences, labels], otherwise */
+    float *loss;                 /* [1] */
+    float *dlogits;              /* [sequences, labels]: of the mean loss */
+} ft_loss;
+
+/* A table of which only some rows matter. flags NULL: all do. */
+typedef struct ft_rows {
+    const uint8_t *flags; /* [count] */
+    size_t width;         /* elements a row */
+} ft_rows;
+
+/* Decoupled weight decay Adam (Loshchilov and Hutter 2019) in torch.optim.AdamW's order:
+ * p -= lr wd p; m, v updated; p -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps) */
+typedef struct ft_adamw {
+    double lr, beta1, beta2, eps, weight_decay;
+    int64_t step; /* from 1 */
+} ft_adamw;
+
+typedef struct ft_backend ft_backend;
+
+typedef struct ft_backend_operations {
+    const char *name;
+    void (*destroy)(ft_backend *);
+
+    /* Memory is zero-filled and FT_ALIGNMENT-aligned. */
+    ft_status (*allocate)(ft_backend *, size_t bytes, void **out);
+    void (*release)(ft_backend *, void *memory);
+    ft_status (*upload)(ft_backend *, void *to, const void *from_host, size_t bytes);
+    ft_status (*download)(ft_backend *, void *to_host, const void *from, size_t bytes);
+    ft_status (*zero)(ft_backend *, void *memory, size_t bytes);
+
+    ft_status (*embedding_forward)(ft_backend *, const ft_embedding *);
+    ft_status (*embedding_backward)(ft_backend *, const ft_embedding *, const ft_embedding_gradient *);
+    ft_status (*linear_forward)(ft_backend *, const ft_linear *);
+    ft_status (*linear_backward)(ft_backend *, const ft_linear_gradient *);
+    ft_status (*attention_forward)(ft_backend *, const ft_attention *);
+    ft_status (*attention_backward)(ft_backend *, const ft_attention *, const ft_attention_gradient *);
+    ft_status (*residual_norm_forward)(ft_backend *, const ft_residual_norm *);
+    ft_status (*residual_norm_backward)(ft_backend *, const ft_residual_norm *,
+                                        const ft_residual_norm_gradient *);
+
+    /* first[s] = x[cu_seqlens[s]], and its transpose: dx[cu_seqlens[s]] += dfirst[s]. */
+    ft_status (*first_rows_gather)(ft_backend *, const ft_layout *, int32_t hidden, const void *x,
+                                   void *first);
+    ft_status (*first_rows_scatter)(ft_backend *, const ft_layout *, int32_t hidden,
+                                    const void *dfirst, void *dx);
+
+    /* x = dropout(x) in place, element index = position; its backward is the same operation. */
+    ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, void *x);
+    ft_status (*loss)(ft_backend *, const ft_loss *);
+
+    /* x = scale * x (+ y where y is not NULL). */
+    ft_status (*scale_add)(ft_backend *, size_t count, float scale, const float *y, float *x);
+
+    /* *out = the sum of squares of x, accumulated in float64. */
+    ft_status (*sum_of_squares)(ft_backend *, const float *x, size_t count, ft_rows, double *out);
+    /* norm_and_scale[0] = sqrt(sum of squares[0..count]); norm_and_scale[1] = min(1, max_norm / (norm + 1e-6)),
+     * or 1 where max_norm is 0. */
+    ft_status (*clip)(ft_backend *, const double *squares, int32_t count, float max_norm,
+                      float *norm_and_scale);
+    /* One pass over parameters, gradients (times *scale, where scale is not NULL) and moments.
+     * Rows whose flag is 0 have zero gradient and moments: they are only decayed. */
+    ft_status (*adamw)(ft_backend *, const ft_adamw *, size_t count, float *parameter,
+                       const float *gradient, float *moment1, float *moment2, const float *scale,
+                       ft_rows);
+    /* Zeroes the flagged rows of x. */
+    ft_status (*zero_rows)(ft_backend *, float *x, size_t count, ft_rows);
+} ft_backend_operations;
+
+struct ft_backend {
+    const ft_backend_operations *operations;
+};
+
+ft_status ft_backend_reference_create(ft_backend **out);
+
+/* threads 0: what OpenMP chooses (OMP_NUM_THREADS, or the processors at hand). */
+ft_status ft_backend_cpu_create(int threads, ft_backend **out);
+
+/* By name: "reference", "cpu", or "auto": the best that was built. Unknown names are refused. */
+ft_status ft_backend_create(const char *name, int threads, ft_backend **out);
+
+#endif

@@ -1,0 +1,23 @@
+#include "backend/backend.h"
+
+#include <string.h>
+
+ft_status ft_backend_create(const char *name, int threads, ft_backend **out)
+{
+    *out = NULL;
+    FT_RETURN_IF(threads < 0, FT_ERROR_VALUE, "threads must be at least 1 (or 0 to choose), got %d",
+                 threads);
+    if (!strcmp(name, "reference"))
+        return ft_backend_reference_create(out);
+#ifdef FT_HAVE_ONEDNN
+    if (!strcmp(name, "cpu") || !strcmp(name, "auto"))
+        return ft_backend_cpu_create(threads, out);
+#else
+    if (!strcmp(name, "auto"))
+        return ft_backend_reference_create(out);
+    FT_RETURN_IF(!strcmp(name, "cpu"), FT_ERROR_RUNTIME,
+                 "this build of ftcore has no oneDNN: set ONEDNN_ROOT and reinstall, or use the "
+                 "'reference' backend");
+#endif
+    return ft_error(FT_ERROR_VALUE, "unknown backend '%s': 'auto', 'cpu' or 'reference'", name);
+}

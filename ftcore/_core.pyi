@@ -1,0 +1,112 @@
+"""The C core. Private: the names that users see are in ``ftcore``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Batch:
+    """A packed batch: sequences end to end, no padding. Made by `Columns.pack` and `pack_padded`."""
+
+    sequences: int
+    tokens: int
+    max_length: int
+    input_ids: NDArray[np.int32]
+    """[tokens]"""
+    token_type_ids: NDArray[np.int32]
+    """[tokens]"""
+    position_ids: NDArray[np.int32]
+    """[tokens]"""
+    cu_seqlens: NDArray[np.int32]
+    """[sequences + 1]"""
+    labels: NDArray[np.int64] | NDArray[np.float32] | None
+    """[sequences] int64 class labels, or [sequences, width] float32"""
+
+class Columns:
+    """Ragged columns of a data set, held as flat arrays: from Arrow, or from a sequence of dicts."""
+
+    @staticmethod
+    def from_arrow(stream: object, indices: NDArray[np.uint64] | None = None) -> Columns: ...
+    @staticmethod
+    def from_rows(rows: Sequence[Mapping[str, Any]]) -> Columns: ...
+    def __len__(self) -> int: ...
+    def lengths(self) -> NDArray[np.int32]: ...
+    def pack(self, indices: NDArray[np.int64]) -> Batch: ...
+
+def pack_padded(
+    input_ids: object,
+    attention_mask: object | None = None,
+    token_type_ids: object | None = None,
+    position_ids: object | None = None,
+    labels: object | None = None,
+) -> Batch: ...
+def shuffled_order(count: int, seed: int) -> NDArray[np.int64]: ...
+
+class Model:
+    """The fused train step of one classifier: parameters, gradients and moments in flat arenas."""
+
+    backend: str
+    """"cpu" or "reference" """
+    def __init__(
+        self, config: Mapping[str, Any], backend: str = "auto", threads: int = 0
+    ) -> None: ...
+    def parameters(self) -> list[tuple[str, tuple[int, ...], bool]]:
+        """(Hugging Face name, shape, whether weight decay applies by default) of each parameter."""
+    def parameter(self, index: int) -> NDArray[np.float32]:
+        """A writable view of the parameter."""
+    def gradient(self, index: int) -> NDArray[np.float32]:
+        """A writable view of its gradient."""
+    def moments(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Writable views of AdamW's first and second moment."""
+    def reload_moments(self) -> None:
+        """To be called after moments were written through their views."""
+    def forward(
+        self, batch: Batch, training: bool = False, seed: int = 0, step: int = 0, micro_step: int = 0
+    ) -> tuple[float | None, NDArray[np.float32]]:
+        """(mean loss or None where the batch has no labels, logits [sequences, num_labels]).
+
+        With training=True dropout applies and activations are kept for one `backward`."""
+    def backward(
+        self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None
+    ) -> None:
+        """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients."""
+    def zero_gradients(self) -> None: ...
+    def gradient_norm(self) -> float: ...
+    def scale_gradients(self, factor: float) -> None: ...
+    def update(
+        self,
+        groups: Sequence[tuple[float, float, float, float, float]],
+        group_of: NDArray[np.int32],
+        step: int,
+        max_grad_norm: float = 0.0,
+    ) -> float:
+        """One AdamW step, with clipping where max_grad_norm > 0; returns the global gradient norm
+        before clipping (nan where it was not needed: max_grad_norm == 0).
+
+        groups: (lr, beta1, beta2, eps, weight_decay); group_of [parameters]: each parameter's
+        group, or -1 to leave it alone. step counts from 1."""
+    def train_step(
+        self,
+        batches: Sequence[Batch],
+        loss_scale: float,
+        seed: int,
+        groups: Sequence[tuple[float, float, float, float, float]],
+        group_of: NDArray[np.int32],
+        step: int,
+        max_grad_norm: float = 1.0,
+    ) -> tuple[float, float]:
+        """Zero, forward and backward of each batch (gradients accumulate, each batch's loss times
+        loss_scale), clip, AdamW. Returns (sum of loss_scale * loss, gradient norm). Raises
+        FloatingPointError, with parameters and moments untouched, when a loss is nan or
+        infinite."""
+
+def learning_rate(
+    schedule: str, base: float, step: int, warmup_steps: int, total_steps: int
+) -> float:
+    """schedule: "constant", "constant_with_warmup", "linear" or "cosine"; step counts from 0."""
+
+class Tokenizer: ...
+
+def build_info() -> dict[str, Any]:
+    """Compiler, oneDNN version or None, sanitizers, free-threading."""
