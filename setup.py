@@ -105,14 +105,21 @@ class BuildExtension(build_ext):
             extension.extra_compile_args.append("-fopenmp")
             extension.extra_link_args += [*onednn.link_args, "-fopenmp"]
         super().build_extensions()
-        if onednn is not None and onednn.bundled is not None:
-            self.bundle(onednn, pathlib.Path(self.get_ext_fullpath(extension.name)).parent)
+        self.onednn = onednn
+        self.bundle(pathlib.Path(self.get_ext_fullpath(extension.name)).parent)
 
-    def bundle(self, onednn, folder):
-        shutil.copyfile(onednn.bundled, folder / "libdnnl.so.3")
+    def copy_extensions_to_source(self):
+        super().copy_extensions_to_source()
+        self.bundle(ROOT / "ftcore")
+
+    def bundle(self, folder):
+        """Copies the wheels' oneDNN, with its licences, beside the extension."""
+        if self.onednn is None or self.onednn.bundled is None:
+            return
+        shutil.copyfile(self.onednn.bundled, folder / "libdnnl.so.3")
         notices = folder / "licenses"
         notices.mkdir(exist_ok=True)
-        for path in onednn.licenses:
+        for path in self.onednn.licenses:
             shutil.copyfile(path, notices / f"onednn-{path.name}")
 
 

@@ -60,14 +60,15 @@ static int module_execute(PyObject *module)
     if (_import_array() < 0)
         return -1;
     int (*const parts[])(PyObject *) = {
+        NULL,
     };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (int i = 0; parts[i] != NULL; i++)
         if (parts[i](module) < 0)
             return -1;
     return 0;
 }
 
-static int module_traverse(PyObject *module, visitproc visit, void *argument)
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     ft_module_state *state = PyModule_GetState(module);
     Py_VISIT(state->backend_type);

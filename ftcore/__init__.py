@@ -1,0 +1,1 @@
+"""ftcore: fine-tunes BERT-family classifiers on a fused C train step."""
