@@ -1,0 +1,52 @@
+"""Fixtures shared by all tests.
+
+``FTCORE_TEST_DATA`` names a folder that holds ``make_hub.py`` and the data it lays out: a stand-in
+for the hub (MRPC, vocabularies, models). Tests that need it skip where it is unset.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+HUB_MODELS = [
+    "bert-base-uncased",
+    "bert-base-cased",
+    "distilbert-base-uncased",
+    "tiny-bert",
+    "minilm",
+]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> pathlib.Path:
+    """The folder of test data."""
+    folder = os.environ.get("FTCORE_TEST_DATA")
+    if not folder:
+        pytest.skip("FTCORE_TEST_DATA is not set: it names the folder of test data")
+    return pathlib.Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def hub_folder(test_data, tmp_path_factory) -> pathlib.Path:
+    """A folder where "glue" and "bert-base-uncased" are local folders; laid out once."""
+    folder = tmp_path_factory.mktemp("hub")
+    subprocess.run(
+        [sys.executable, str(test_data / "make_hub.py"), str(folder), "--models", *HUB_MODELS],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.fixture
+def hub(hub_folder, monkeypatch) -> pathlib.Path:
+    """The hub's folder, made the current one: names like "bert-base-uncased" load from it."""
+    monkeypatch.chdir(hub_folder)
+    return hub_folder
