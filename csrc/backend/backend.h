@@ -10,7 +10,8 @@
  *   - `rows` counts the packed tokens rounded up to a bucket; rows from `tokens` on belong to no
  *     sequence. Operations leave finite values in them going forward and zeros in every gradient
  *     that they write going backward, so that products may run over all `rows`.
- *   - Gradients of parameters are written where `accumulate` is false and added to where it is true.
+ *   - Gradients of parameters are written where `accumulate` is false and added to where it is
+ * true.
  *   - Sums have a fixed order: the same input and thread count give the same bits.
  *   - The mask of ft_dropout keeps element e where philox(key = seed, counter = (e / 4, site and
  *     micro_step, step))'s lane e % 4, over 2^32, is at least p; see backend/dropout.h.
@@ -75,14 +76,14 @@ typedef struct ft_embedding {
 } ft_embedding;
 
 typedef struct ft_embedding_gradient {
-    void *dout;           /* [rows, hidden]; overwritten */
-    float *dword;         /* [vocab, hidden]; always added to, in row order */
-    uint8_t *word_rows;   /* [vocab]: set to 1 for each row of dword that was added to */
-    float *dposition;     /* [positions, hidden]; always added to */
-    float *dtype;         /* [types, hidden] or NULL; always added to */
+    void *dout;            /* [rows, hidden]; overwritten */
+    float *dword;          /* [vocab, hidden]; always added to, in row order */
+    uint8_t *word_rows;    /* [vocab]: set to 1 for each row of dword that was added to */
+    float *dposition;      /* [positions, hidden]; always added to */
+    float *dtype;          /* [types, hidden] or NULL; always added to */
     float *dgamma, *dbeta; /* [hidden] */
-    int32_t padding_id;   /* the row of word that gets no gradient, or -1 */
-    bool accumulate;      /* for dgamma and dbeta */
+    int32_t padding_id;    /* the row of word that gets no gradient, or -1 */
+    bool accumulate;       /* for dgamma and dbeta */
 } ft_embedding_gradient;
 
 /* y = activation(x weight^T + bias) */
@@ -120,7 +121,7 @@ typedef struct ft_attention {
     const ft_layout *layout;
     int32_t heads, head_dim;
     bool first_only;
-    const void *q, *k, *v;        /* rows of heads * head_dim, q_stride or kv_stride apart */
+    const void *q, *k, *v; /* rows of heads * head_dim, q_stride or kv_stride apart */
     int32_t q_stride, kv_stride;
     ft_dropout dropout;
     void *out;  /* [query rows, heads * head_dim] */
@@ -173,7 +174,8 @@ typedef struct ft_rows {
 } ft_rows;
 
 /* Decoupled weight decay Adam (Loshchilov and Hutter 2019) in torch.optim.AdamW's order:
- * p -= lr wd p; m, v updated; p -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps) */
+ * p -= lr wd p; m, v updated; p -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) +
+ * eps) */
 typedef struct ft_adamw {
     double lr, beta1, beta2, eps, weight_decay;
     int64_t step; /* from 1 */
@@ -193,11 +195,13 @@ typedef struct ft_backend_operations {
     ft_status (*zero)(ft_backend *, void *memory, size_t bytes);
 
     ft_status (*embedding_forward)(ft_backend *, const ft_embedding *);
-    ft_status (*embedding_backward)(ft_backend *, const ft_embedding *, const ft_embedding_gradient *);
+    ft_status (*embedding_backward)(ft_backend *, const ft_embedding *,
+                                    const ft_embedding_gradient *);
     ft_status (*linear_forward)(ft_backend *, const ft_linear *);
     ft_status (*linear_backward)(ft_backend *, const ft_linear_gradient *);
     ft_status (*attention_forward)(ft_backend *, const ft_attention *);
-    ft_status (*attention_backward)(ft_backend *, const ft_attention *, const ft_attention_gradient *);
+    ft_status (*attention_backward)(ft_backend *, const ft_attention *,
+                                    const ft_attention_gradient *);
     ft_status (*residual_norm_forward)(ft_backend *, const ft_residual_norm *);
     ft_status (*residual_norm_backward)(ft_backend *, const ft_residual_norm *,
                                         const ft_residual_norm_gradient *);
@@ -217,8 +221,8 @@ typedef struct ft_backend_operations {
 
     /* *out = the sum of squares of x, accumulated in float64. */
     ft_status (*sum_of_squares)(ft_backend *, const float *x, size_t count, ft_rows, double *out);
-    /* norm_and_scale[0] = sqrt(sum of squares[0..count]); norm_and_scale[1] = min(1, max_norm / (norm + 1e-6)),
-     * or 1 where max_norm is 0. */
+    /* norm_and_scale[0] = sqrt(sum of squares[0..count]); norm_and_scale[1] = min(1, max_norm /
+     * (norm + 1e-6)), or 1 where max_norm is 0. */
     ft_status (*clip)(ft_backend *, const double *squares, int32_t count, float max_norm,
                       float *norm_and_scale);
     /* One pass over parameters, gradients (times *scale, where scale is not NULL) and moments.

@@ -9,7 +9,7 @@
 
 #define PY_ARRAY_UNIQUE_SYMBOL ft_numpy_api
 #ifndef FT_IMPORTS_NUMPY
-#define NO_IMPORT_ARRAY
+#    define NO_IMPORT_ARRAY
 #endif
 #include <numpy/arrayobject.h>
 

@@ -1,0 +1,38 @@
+#include "backend/host_memory.h"
+
+#include <string.h>
+
+#include "common/memory.h"
+
+ft_status ft_host_allocate(ft_backend *backend, size_t bytes, void **out)
+{
+    (void)backend;
+    return ft_allocate(bytes, out);
+}
+
+void ft_host_release(ft_backend *backend, void *memory)
+{
+    (void)backend;
+    ft_release(memory);
+}
+
+ft_status ft_host_upload(ft_backend *backend, void *to, const void *from_host, size_t bytes)
+{
+    (void)backend;
+    memcpy(to, from_host, bytes);
+    return FT_OK;
+}
+
+ft_status ft_host_download(ft_backend *backend, void *to_host, const void *from, size_t bytes)
+{
+    (void)backend;
+    memcpy(to_host, from, bytes);
+    return FT_OK;
+}
+
+ft_status ft_host_zero(ft_backend *backend, void *memory, size_t bytes)
+{
+    (void)backend;
+    memset(memory, 0, bytes);
+    return FT_OK;
+}
