@@ -212,8 +212,10 @@ typedef struct ft_backend_operations {
     ft_status (*first_rows_scatter)(ft_backend *, const ft_layout *, int32_t hidden,
                                     const void *dfirst, void *dx);
 
-    /* x = dropout(x) in place, element index = position; its backward is the same operation. */
-    ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, void *x);
+    /* y = dropout(x), element index = position; y may be x. Its backward is the same operation. */
+    ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, const void *x, void *y);
+    its backward is the same operation.* /
+        ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, void *x);
     ft_status (*loss)(ft_backend *, const ft_loss *);
 
     /* x = scale * x (+ y where y is not NULL). */

@@ -19,7 +19,8 @@ ft_status ft_reference_first_rows_gather(ft_backend *, const ft_layout *, int32_
                                          const void *x, void *first);
 ft_status ft_reference_first_rows_scatter(ft_backend *, const ft_layout *, int32_t hidden,
                                           const void *dfirst, void *dx);
-ft_status ft_reference_dropout(ft_backend *, const ft_dropout *, size_t count, void *x);
+ft_status ft_reference_dropout(ft_backend *, const ft_dropout *, size_t count, const void *x,
+                               void *y);
 ft_status ft_reference_loss(ft_backend *, const ft_loss *);
 ft_status ft_reference_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
 ft_status ft_reference_sum_of_squares(ft_backend *, const float *x, size_t count, ft_rows,

@@ -27,11 +27,11 @@ ft_status ft_reference_first_rows_scatter(ft_backend *backend, const ft_layout *
 }
 
 ft_status ft_reference_dropout(ft_backend *backend, const ft_dropout *dropout, size_t count,
-                               void *x)
+                               const void *x, void *y)
 {
     (void)backend;
     for (size_t e = 0; e < count; e++)
-        ((float *)x)[e] *= ft_dropout_factor(dropout, e);
+        ((float *)y)[e] = ((const float *)x)[e] * ft_dropout_factor(dropout, e);
     return FT_OK;
 }
 
