@@ -214,8 +214,6 @@ typedef struct ft_backend_operations {
 
     /* y = dropout(x), element index = position; y may be x. Its backward is the same operation. */
     ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, const void *x, void *y);
-    its backward is the same operation.* /
-        ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, void *x);
     ft_status (*loss)(ft_backend *, const ft_loss *);
 
     /* x = scale * x (+ y where y is not NULL). */
