@@ -20,6 +20,8 @@ class Batch:
     """[tokens]"""
     cu_seqlens: NDArray[np.int32]
     """[sequences + 1]"""
+    key_starts: NDArray[np.int32] | None
+    """[sequences]: the first token of each sequence that attention looks at; None: cu_seqlens[:-1]"""
     labels: NDArray[np.int64] | NDArray[np.float32] | None
     """[sequences] int64 class labels, or [sequences, width] float32"""
 
@@ -40,8 +42,17 @@ def pack_padded(
     token_type_ids: object | None = None,
     position_ids: object | None = None,
     labels: object | None = None,
-) -> Batch: ...
-def shuffled_order(count: int, seed: int) -> NDArray[np.int64]: ...
+) -> Batch:
+    """Packs a padded batch: [batch, length] integers (position_ids may be [1, length]), labels
+    [batch] integers or [batch] or [batch, width] floats.
+
+    Tokens whose mask is 0 are dropped, but for the first of a row; without position_ids a token's
+    position is its column. ValueError: a wrong shape, a row whose mask is all 0, a value beyond 32
+    bits. TypeError: values that are no integers."""
+
+def shuffled_order(count: int, seed: int) -> NDArray[np.int64]:
+    """The order in which Hugging Face's Trainer visits `count` rows in an epoch; seed is its data
+    seed plus the number of the epoch."""
 
 class Model:
     """The fused train step of one classifier: parameters, gradients and moments in flat arenas."""

@@ -60,6 +60,8 @@ static int module_execute(PyObject *module)
     if (_import_array() < 0)
         return -1;
     int (*const parts[])(PyObject *) = {
+        ft_python_add_batch,
+        ft_python_add_collator,
         NULL,
     };
     for (int i = 0; parts[i] != NULL; i++)
