@@ -72,12 +72,22 @@ class Model:
         """Writable views of AdamW's first and second moment."""
     def reload_moments(self) -> None:
         """To be called after moments were written through their views."""
+    problem_type: str
+    """"single_label_classification", "regression" or "multi_label_classification"; may be set."""
     def forward(
-        self, batch: Batch, training: bool = False, seed: int = 0, step: int = 0, micro_step: int = 0
+        self,
+        batch: Batch,
+        training: bool = False,
+        seed: int = 0,
+        step: int = 0,
+        micro_step: int = 0,
+        keep: bool = False,
     ) -> tuple[float | None, NDArray[np.float32]]:
         """(mean loss or None where the batch has no labels, logits [sequences, num_labels]).
 
-        With training=True dropout applies and activations are kept for one `backward`."""
+        With training=True dropout applies. With training=True or keep=True activations are kept
+        for one `backward`: keep alone is a model in evaluation mode whose gradient is wanted, as
+        Hugging Face gives it (from_pretrained leaves the model in that mode)."""
     def backward(
         self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None
     ) -> None:
