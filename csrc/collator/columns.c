@@ -12,6 +12,16 @@ const char *const ft_token_column_names[FT_TOKEN_COLUMNS] = {
     [FT_ATTENTION_MASK] = "attention_mask",
 };
 
+const char *const ft_label_column_names[] = {"labels", "label", "label_ids", NULL};
+
+bool ft_is_label_column(const char *name)
+{
+    for (int i = 0; ft_label_column_names[i] != NULL; i++)
+        if (strcmp(name, ft_label_column_names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Replaces *array by one of `capacity` elements that begins with its first `used`. */
 static ft_status grow(void **array, size_t element, int64_t used, int64_t capacity)
 {

@@ -27,6 +27,11 @@ typedef enum ft_token_column {
 
 extern const char *const ft_token_column_names[FT_TOKEN_COLUMNS];
 
+/* The names that a column of labels may have; NULL ends them. */
+extern const char *const ft_label_column_names[];
+
+bool ft_is_label_column(const char *name);
+
 typedef struct ft_columns {
     int64_t rows, row_capacity;
     int64_t token_capacity;
@@ -35,7 +40,7 @@ typedef struct ft_columns {
     bool has[FT_TOKEN_COLUMNS];
     uint8_t *first_masked; /* [rows] or NULL: rows whose first token is no key of attention */
     ft_label_kind label_kind;
-    int64_t label_width;   /* of FT_LABEL_TARGET; -1 until the first row says it */
+    int64_t label_width;   /* of FT_LABEL_TARGET; set before the first row */
     int64_t *class_labels; /* [rows] or NULL */
     float *target_labels;  /* [rows, label_width] or NULL */
 } ft_columns;

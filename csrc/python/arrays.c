@@ -117,6 +117,20 @@ static int wrong_label_shape(PyArrayObject *array, npy_intp rows, const char *ex
     return -1;
 }
 
+/* Casts labels by their type, once their shape is known to be right; takes over the reference. */
+static int cast_labels(PyArrayObject *array, const char *name, PyArrayObject **classes,
+                       PyArrayObject **targets)
+{
+    int type = PyArray_TYPE(array);
+    if (PyTypeNum_ISFLOAT(type))
+        *targets = cast(array, NPY_FLOAT32);
+    else if (PyTypeNum_ISINTEGER(type) || PyTypeNum_ISBOOL(type))
+        *classes = cast_integers(array, name);
+    else
+        wrong_type(array, name, "integers or floats");
+    return *classes == NULL && *targets == NULL ? -1 : 0;
+}
+
 int ft_python_labels(PyObject *object, npy_intp rows, PyArrayObject **classes,
                      PyArrayObject **targets, npy_intp *width)
 {
@@ -125,23 +139,38 @@ int ft_python_labels(PyObject *object, npy_intp rows, PyArrayObject **classes,
     PyArrayObject *array = any_array(object, "labels");
     if (array == NULL)
         return -1;
-    int type = PyArray_TYPE(array), dimensions = PyArray_NDIM(array);
-    if (PyTypeNum_ISINTEGER(type) || PyTypeNum_ISBOOL(type)) {
-        if (PyArray_SIZE(array) != rows)
+    npy_intp size = PyArray_SIZE(array);
+    if (!PyTypeNum_ISFLOAT(PyArray_TYPE(array))) {
+        if (size != rows)
             return wrong_label_shape(
                 array, rows, "one integer a row (or several floats, for multi-label targets)");
-        *classes = cast_integers(array, "labels");
-        return *classes == NULL ? -1 : 0;
+    } else {
+        int dimensions = PyArray_NDIM(array);
+        if (dimensions <= 1 ? size != rows
+                            : dimensions > 2 || PyArray_DIM(array, 0) != rows || size == 0)
+            return wrong_label_shape(array, rows, "[rows] or [rows, width] floats");
+        *width = dimensions <= 1 ? 1 : PyArray_DIM(array, 1);
     }
-    if (!PyTypeNum_ISFLOAT(type)) {
-        wrong_type(array, "labels", "integers or floats");
+    return cast_labels(array, "labels", classes, targets);
+}
+
+int ft_python_label(PyObject *object, const char *name, PyArrayObject **classes,
+                    PyArrayObject **targets, npy_intp *width)
+{
+    *classes = *targets = NULL;
+    *width = 0;
+    PyArrayObject *array = any_array(object, name);
+    if (array == NULL)
+        return -1;
+    npy_intp size = PyArray_SIZE(array);
+    if (PyTypeNum_ISFLOAT(PyArray_TYPE(array)) && PyArray_NDIM(array) <= 1 && size > 0) {
+        *width = size;
+    } else if (size != 1) {
+        PyErr_Format(PyExc_ValueError,
+                     "%s must be one integer, a float or a list of floats, not %zd values", name,
+                     (Py_ssize_t)size);
+        Py_DECREF((PyObject *)array);
         return -1;
     }
-    npy_intp size = PyArray_SIZE(array);
-    if (dimensions <= 1 ? size != rows
-                        : dimensions > 2 || PyArray_DIM(array, 0) != rows || size == 0)
-        return wrong_label_shape(array, rows, "[rows] or [rows, width] floats");
-    *width = dimensions <= 1 ? 1 : PyArray_DIM(array, 1);
-    *targets = cast(array, NPY_FLOAT32);
-    return *targets == NULL ? -1 : 0;
+    return cast_labels(array, name, classes, targets);
 }

@@ -16,4 +16,9 @@ PyArrayObject *ft_python_mask(PyObject *object, const char *name);
 int ft_python_labels(PyObject *object, npy_intp rows, PyArrayObject **classes,
                      PyArrayObject **targets, npy_intp *width);
 
+/* The label of one row: an integer, int64 [1] in *classes; a float or a list of floats, float32
+ * [width] in *targets. The other is set to NULL. */
+int ft_python_label(PyObject *object, const char *name, PyArrayObject **classes,
+                    PyArrayObject **targets, npy_intp *width);
+
 #endif

@@ -61,6 +61,7 @@ static int module_execute(PyObject *module)
         return -1;
     int (*const parts[])(PyObject *) = {
         ft_python_add_batch,
+        ft_python_add_columns,
         ft_python_add_collator,
         NULL,
     };
