@@ -1,0 +1,206 @@
+#include "model/activations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/memory.h"
+
+/* Hands out pieces of a block, or, with a NULL base, only counts their bytes. */
+typedef struct carver {
+    char *base;
+    size_t used;
+} carver;
+
+static void *carve(carver *c, size_t count, size_t element_size)
+{
+    void *piece = c->base ? c->base + c->used : NULL;
+    c->used += ft_align(count * element_size);
+    return piece;
+}
+
+static void *carve_floats(carver *c, size_t count)
+{
+    return carve(c, count, sizeof(float));
+}
+
+/* Row counts share buckets, so that a backend prepares its products for few shapes: at most one
+ * row in 16, and no more than one in 64 of a large batch, is a row too many. */
+static int32_t round_to_bucket(int32_t tokens)
+{
+    int32_t bucket = 16;
+    while (tokens / bucket > 64)
+        bucket *= 2;
+    return (tokens + bucket - 1) / bucket * bucket;
+}
+
+static void carve_inputs(carver *c, const ft_model_config *config, const ft_layout *l,
+                         ft_inputs *in)
+{
+    in->input_ids = carve(c, l->tokens, sizeof(int32_t));
+    in->token_type_ids = carve(c, l->tokens, sizeof(int32_t));
+    in->position_ids = carve(c, l->tokens, sizeof(int32_t));
+    in->cu_seqlens = carve(c, (size_t)l->sequences + 1, sizeof(int32_t));
+    in->key_starts = carve(c, l->sequences, sizeof(int32_t));
+    in->class_labels = carve(c, l->sequences, sizeof(int64_t));
+    in->target_labels = carve_floats(c, (size_t)l->sequences * config->num_labels);
+}
+
+static void carve_layer(carver *c, const ft_model_config *config, const ft_layout *l, bool last,
+                        bool keep, ft_layer_activations *layer)
+{
+    size_t h = config->hidden_size, f = config->intermediate_size;
+    size_t rows = last ? l->sequences : l->rows;
+    if (last) {
+        layer->first = carve_floats(c, rows * h);
+        layer->q = carve_floats(c, rows * h);
+        layer->k = carve_floats(c, (size_t)l->rows * 2 * h);
+    } else {
+        layer->q = carve_floats(c, rows * 3 * h);
+        layer->k = (float *)layer->q + h;
+    }
+    layer->v = (float *)layer->k + h;
+    layer->q_stride = (int32_t)(last ? h : 3 * h);
+    layer->kv_stride = (int32_t)(last ? 2 * h : 3 * h);
+    layer->context = carve_floats(c, rows * h);
+    layer->lse = carve_floats(c, rows * config->heads);
+    layer->attention_sum = carve_floats(c, rows * h);
+    layer->attention_mean = carve_floats(c, rows);
+    layer->attention_rstd = carve_floats(c, rows);
+    layer->attention_out = carve_floats(c, rows * h);
+    layer->up_kept = keep ? carve_floats(c, rows * f) : NULL;
+    layer->up = carve_floats(c, rows * f);
+    layer->sum = carve_floats(c, rows * h);
+    layer->mean = carve_floats(c, rows);
+    layer->rstd = carve_floats(c, rows);
+    layer->out = carve_floats(c, rows * h);
+}
+
+static size_t layer_bytes(const ft_model_config *config, const ft_layout *l, bool last, bool keep)
+{
+    carver counter = {NULL, 0};
+    ft_layer_activations layer = {0};
+    carve_layer(&counter, config, l, last, keep, &layer);
+    return counter.used;
+}
+
+static void carve_layers(carver *c, const ft_model_config *config, bool keep, ft_activations *a)
+{
+    size_t start = c->used, inner = layer_bytes(config, &a->layout, false, keep);
+    size_t last = layer_bytes(config, &a->layout, true, keep), set = inner > last ? inner : last;
+    const void *in = a->embedding_out;
+    for (int32_t i = 0; i < config->layers; i++) {
+        /* Without backward a layer needs only its own buffers and its input's. */
+        if (!keep)
+            c->used = start + i % 2 * set;
+        ft_layer_activations *layer = &a->layers[i];
+        carve_layer(c, config, &a->layout, i == config->layers - 1, keep, layer);
+        layer->in = in;
+        in = layer->out;
+    }
+    if (!keep)
+        c->used = start + 2 * set;
+}
+
+static void carve_gradients(carver *c, const ft_model_config *config, const ft_layout *l,
+                            ft_scratch_gradients *g)
+{
+    size_t h = config->hidden_size, rows = l->rows, sequences = l->sequences;
+    g->hidden = carve_floats(c, rows * h);
+    g->branch = carve_floats(c, rows * h);
+    g->context = carve_floats(c, rows * h);
+    g->qkv = carve_floats(c, rows * 3 * h);
+    g->up = carve_floats(c, rows * config->intermediate_size);
+    g->first = carve_floats(c, sequences * h);
+    g->dense = carve_floats(c, sequences * h);
+}
+
+static size_t carve_all(carver c, const ft_model_config *config, bool keep, ft_activations *a)
+{
+    const ft_layout *l = &a->layout;
+    size_t h = config->hidden_size, sequences = l->sequences, labels = config->num_labels;
+    carve_inputs(&c, config, l, &a->inputs);
+    a->embedding_sum = carve_floats(&c, l->rows * h);
+    a->embedding_mean = carve_floats(&c, l->rows);
+    a->embedding_rstd = carve_floats(&c, l->rows);
+    a->embedding_out = carve_floats(&c, l->rows * h);
+    carve_layers(&c, config, keep, a);
+    a->dense = carve_floats(&c, sequences * h);
+    a->dense_dropped = carve_floats(&c, sequences * h);
+    a->logits = carve_floats(&c, sequences * labels);
+    a->dlogits = carve_floats(&c, sequences * labels);
+    a->dlogits_given = carve_floats(&c, sequences * labels);
+    a->loss = carve_floats(&c, 1);
+    if (keep)
+        carve_gradients(&c, config, l, &a->gradients);
+    return c.used;
+}
+
+ft_status ft_activations_create(const ft_model_config *config, ft_activations *a)
+{
+    memset(a, 0, sizeof *a);
+    a->layers = calloc(config->layers, sizeof *a->layers);
+    FT_RETURN_IF(a->layers == NULL, FT_ERROR_MEMORY, "cannot allocate the table of activations");
+    return FT_OK;
+}
+
+void ft_activations_destroy(ft_backend *backend, ft_activations *a)
+{
+    if (a->memory)
+        backend->operations->release(backend, a->memory);
+    free(a->layers);
+    memset(a, 0, sizeof *a);
+}
+
+static ft_status reserve(ft_backend *backend, size_t bytes, ft_activations *a)
+{
+    if (bytes <= a->capacity)
+        return FT_OK;
+    /* A quarter more than asked for: batches that grow little by little reallocate seldom. */
+    size_t capacity = bytes + bytes / 4;
+    if (a->memory)
+        backend->operations->release(backend, a->memory);
+    a->memory = NULL;
+    a->capacity = 0;
+    FT_FORWARD(backend->operations->allocate(backend, capacity, &a->memory));
+    a->capacity = capacity;
+    return FT_OK;
+}
+
+static ft_status upload_batch(ft_backend *backend, const ft_model_config *config,
+                              const ft_batch *batch, ft_inputs *in)
+{
+    ft_status (*upload)(ft_backend *, void *, const void *, size_t) = backend->operations->upload;
+    size_t tokens = batch->tokens * sizeof(int32_t), sequences = batch->sequences;
+    FT_FORWARD(upload(backend, in->input_ids, batch->input_ids, tokens));
+    FT_FORWARD(upload(backend, in->token_type_ids, batch->token_type_ids, tokens));
+    FT_FORWARD(upload(backend, in->position_ids, batch->position_ids, tokens));
+    FT_FORWARD(
+        upload(backend, in->cu_seqlens, batch->cu_seqlens, (sequences + 1) * sizeof(int32_t)));
+    FT_FORWARD(upload(backend, in->key_starts,
+                      batch->key_starts ? batch->key_starts : batch->cu_seqlens,
+                      sequences * sizeof(int32_t)));
+    if (batch->class_labels)
+        FT_FORWARD(
+            upload(backend, in->class_labels, batch->class_labels, sequences * sizeof(int64_t)));
+    if (batch->target_labels)
+        FT_FORWARD(upload(backend, in->target_labels, batch->target_labels,
+                          sequences * config->num_labels * sizeof(float)));
+    return FT_OK;
+}
+
+ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config,
+                              const ft_batch *batch, bool keep, ft_activations *a)
+{
+    a->layout = (ft_layout){
+        .sequences = batch->sequences,
+        .tokens = batch->tokens,
+        .rows = round_to_bucket(batch->tokens),
+        .max_length = batch->max_length,
+    };
+    size_t bytes = carve_all((carver){NULL, 0}, config, keep, a);
+    FT_FORWARD(reserve(backend, bytes, a));
+    carve_all((carver){a->memory, 0}, config, keep, a);
+    a->layout.cu_seqlens = a->inputs.cu_seqlens;
+    a->layout.key_starts = a->inputs.key_starts;
+    return upload_batch(backend, config, batch, &a->inputs);
+}

@@ -1,0 +1,256 @@
+#include "model/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/state.h"
+
+static ft_status allocate(ft_model *m, size_t bytes, void *out)
+{
+    void *memory = NULL;
+    FT_FORWARD(m->backend->operations->allocate(m->backend, bytes, &memory));
+    memcpy(out, &memory, sizeof memory);
+    return FT_OK;
+}
+
+static ft_status create(ft_model *m)
+{
+    const ft_model_config *c = &m->config;
+    FT_FORWARD(ft_model_config_check(c));
+    m->problem = c->num_labels == 1 ? FT_PROBLEM_REGRESSION : FT_PROBLEM_SINGLE_LABEL;
+    FT_FORWARD(ft_parameter_table_create(c, &m->table));
+    FT_FORWARD(allocate(m, m->table.elements * sizeof(float), &m->parameters));
+    FT_FORWARD(ft_tensors_create(c, &m->table, m->parameters, &m->p));
+    FT_FORWARD(allocate(m, c->vocab_size, &m->touched_rows));
+    FT_FORWARD(allocate(m, c->vocab_size, &m->active_rows));
+    m->active_rows_host = calloc(c->vocab_size, 1);
+    FT_RETURN_IF(m->active_rows_host == NULL, FT_ERROR_MEMORY, "cannot allocate the row flags");
+    /* Embedding 4, head 2, and a layer's 4 products and 2 norms. */
+    m->square_capacity = 6 + 6 * c->layers;
+    FT_FORWARD(allocate(m, m->square_capacity * sizeof(double), &m->squares));
+    FT_FORWARD(allocate(m, 2 * sizeof(float), &m->norm_and_scale));
+    return ft_activations_create(c, &m->activations);
+}
+
+ft_status ft_model_create(const ft_model_config *config, ft_backend *backend, ft_model **out)
+{
+    *out = NULL;
+    ft_model *m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        backend->operations->destroy(backend);
+        return ft_error(FT_ERROR_MEMORY, "cannot allocate a model");
+    }
+    m->config = *config;
+    m->backend = backend;
+    ft_status status = create(m);
+    if (status != FT_OK) {
+        ft_model_destroy(m);
+        return status;
+    }
+    *out = m;
+    return FT_OK;
+}
+
+void ft_model_destroy(ft_model *m)
+{
+    if (m == NULL)
+        return;
+    void *buffers[] = {m->parameters,   m->gradients,   m->moment1, m->moment2,
+                       m->touched_rows, m->active_rows, m->squares, m->norm_and_scale};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (buffers[i])
+            m->backend->operations->release(m->backend, buffers[i]);
+    ft_activations_destroy(m->backend, &m->activations);
+    ft_tensors_destroy(&m->p);
+    ft_tensors_destroy(&m->g);
+    ft_parameter_table_destroy(&m->table);
+    free(m->active_rows_host);
+    m->backend->operations->destroy(m->backend);
+    free(m);
+}
+
+const ft_model_config *ft_model_get_config(const ft_model *m)
+{
+    return &m->config;
+}
+
+const char *ft_model_backend_name(const ft_model *m)
+{
+    return m->backend->operations->name;
+}
+
+const ft_parameter_table *ft_model_table(const ft_model *m)
+{
+    return &m->table;
+}
+
+ft_problem ft_model_problem(const ft_model *m)
+{
+    return m->problem;
+}
+
+void ft_model_set_problem(ft_model *m, ft_problem problem)
+{
+    m->problem = problem;
+}
+
+float *ft_model_parameters(ft_model *m)
+{
+    return m->parameters;
+}
+
+ft_status ft_model_gradients(ft_model *m, float **out)
+{
+    if (m->gradients == NULL) {
+        FT_FORWARD(allocate(m, m->table.elements * sizeof(float), &m->gradients));
+        FT_FORWARD(ft_tensors_create(&m->config, &m->table, m->gradients, &m->g));
+    }
+    *out = m->gradients;
+    return FT_OK;
+}
+
+ft_status ft_model_moments(ft_model *m, float **moment1, float **moment2)
+{
+    size_t bytes = m->table.elements * sizeof(float);
+    if (m->moment1 == NULL)
+        FT_FORWARD(allocate(m, bytes, &m->moment1));
+    if (m->moment2 == NULL)
+        FT_FORWARD(allocate(m, bytes, &m->moment2));
+    *moment1 = m->moment1;
+    *moment2 = m->moment2;
+    return FT_OK;
+}
+
+bool ft_model_has_gradients(const ft_model *m)
+{
+    return m->accumulated;
+}
+
+static ft_status check_range(const char *name, const char *limit_name, const int32_t *values,
+                             int32_t count, int32_t limit)
+{
+    for (int32_t i = 0; i < count; i++)
+        FT_RETURN_IF(values[i] < 0 || values[i] >= limit, FT_ERROR_INDEX,
+                     "%s %d at packed position %d is out of range: %s is %d", name, values[i], i,
+                     limit_name, limit);
+    return FT_OK;
+}
+
+static ft_status check_labels(const ft_model *m, const ft_batch *batch)
+{
+    const int32_t labels = m->config.num_labels;
+    if (m->problem == FT_PROBLEM_SINGLE_LABEL) {
+        FT_RETURN_IF(batch->class_labels == NULL, FT_ERROR_VALUE,
+                     "single-label classification needs one integer label a sequence, got "
+                     "real-valued labels");
+        for (int32_t s = 0; s < batch->sequences; s++) {
+            int64_t label = batch->class_labels[s];
+            FT_RETURN_IF(label != FT_IGNORE_LABEL && (label < 0 || label >= labels), FT_ERROR_INDEX,
+                         "label %lld of sequence %d is out of range: num_labels is %d",
+                         (long long)label, s, labels);
+        }
+        return FT_OK;
+    }
+    FT_RETURN_IF(batch->target_labels == NULL, FT_ERROR_VALUE,
+                 "%s needs float labels, got integer labels",
+                 m->problem == FT_PROBLEM_REGRESSION ? "regression" : "multi-label classification");
+    FT_RETURN_IF(batch->label_width != labels, FT_ERROR_VALUE,
+                 "labels have %d columns, num_labels is %d", batch->label_width, labels);
+    return FT_OK;
+}
+
+static bool has_labels(const ft_batch *batch)
+{
+    return batch->class_labels || batch->target_labels;
+}
+
+static ft_status check_batch(const ft_model *m, const ft_batch *batch)
+{
+    const ft_model_config *c = &m->config;
+    FT_RETURN_IF(batch->sequences < 1, FT_ERROR_VALUE, "the batch is empty");
+    FT_RETURN_IF(batch->max_length > c->max_positions, FT_ERROR_VALUE,
+                 "a sequence of %d tokens is longer than max_position_embeddings (%d): truncate it "
+                 "when tokenizing (truncation=True, max_length=%d)",
+                 batch->max_length, c->max_positions, c->max_positions);
+    FT_FORWARD(
+        check_range("input id", "vocab_size", batch->input_ids, batch->tokens, c->vocab_size));
+    FT_FORWARD(check_range("position id", "max_position_embeddings", batch->position_ids,
+                           batch->tokens, c->max_positions));
+    if (c->type_vocab_size)
+        FT_FORWARD(check_range("token type id", "type_vocab_size", batch->token_type_ids,
+                               batch->tokens, c->type_vocab_size));
+    return has_labels(batch) ? check_labels(m, batch) : FT_OK;
+}
+
+ft_status ft_model_forward(ft_model *m, const ft_batch *batch, const ft_pass *pass, float *loss,
+                           float *logits)
+{
+    const ft_backend_operations *op = m->backend->operations;
+    FT_FORWARD(check_batch(m, batch));
+    m->kept = false;
+    m->has_loss = has_labels(batch);
+    FT_FORWARD(ft_activations_load(m->backend, &m->config, batch, pass->keep, &m->activations));
+    FT_FORWARD(ft_bert_forward(m, pass));
+    if (logits)
+        FT_FORWARD(op->download(m->backend, logits, m->activations.logits,
+                                (size_t)batch->sequences * m->config.num_labels * sizeof(float)));
+    if (m->has_loss && loss)
+        FT_FORWARD(op->download(m->backend, loss, m->activations.loss, sizeof(float)));
+    if (pass->keep) {
+        m->kept = true;
+        for (int32_t t = 0; t < batch->tokens; t++) {
+            uint8_t *active = &m->active_rows_host[batch->input_ids[t]];
+            m->active_rows_changed |= !*active;
+            *active = 1;
+        }
+    }
+    return FT_OK;
+}
+
+/* Clears what the first backward after zeroing adds to rather than writes. */
+static ft_status clear_embedding_gradients(ft_model *m)
+{
+    const ft_backend_operations *op = m->backend->operations;
+    const ft_model_config *c = &m->config;
+    size_t h = c->hidden_size;
+    if (m->gradients_shared)
+        FT_FORWARD(op->zero(m->backend, m->g.word, c->vocab_size * h * sizeof(float)));
+    else
+        FT_FORWARD(
+            op->zero_rows(m->backend, m->g.word, c->vocab_size * h, (ft_rows){m->touched_rows, h}));
+    FT_FORWARD(op->zero(m->backend, m->touched_rows, c->vocab_size));
+    FT_FORWARD(op->zero(m->backend, m->g.position, c->max_positions * h * sizeof(float)));
+    if (m->g.type)
+        FT_FORWARD(op->zero(m->backend, m->g.type, c->type_vocab_size * h * sizeof(float)));
+    return FT_OK;
+}
+
+ft_status ft_model_backward(ft_model *m, float loss_scale, const float *dlogits)
+{
+    const ft_backend_operations *op = m->backend->operations;
+    FT_RETURN_IF(!m->kept, FT_ERROR_RUNTIME,
+                 "backward needs a forward before it whose activations were kept: each forward "
+                 "allows one backward, and a later forward drops those of an earlier one");
+    FT_RETURN_IF(!m->has_loss && dlogits == NULL, FT_ERROR_RUNTIME,
+                 "there is nothing to differentiate: the batch had no labels");
+    ft_activations *a = &m->activations;
+    size_t count = (size_t)a->layout.sequences * m->config.num_labels;
+    float *gradients;
+    FT_FORWARD(ft_model_gradients(m, &gradients));
+    if (!m->accumulated)
+        FT_FORWARD(clear_embedding_gradients(m));
+    if (!m->has_loss)
+        loss_scale = 0;
+    if (dlogits)
+        FT_FORWARD(op->upload(m->backend, a->dlogits_given, dlogits, count * sizeof(float)));
+    if (!m->has_loss)
+        FT_FORWARD(op->zero(m->backend, a->dlogits, count * sizeof(float)));
+    if (loss_scale != 1 || dlogits)
+        FT_FORWARD(op->scale_add(m->backend, count, loss_scale, dlogits ? a->dlogits_given : NULL,
+                                 a->dlogits));
+    m->kept = false;
+    ft_status status = ft_bert_backward(m);
+    m->accumulated = true;
+    return status;
+}
