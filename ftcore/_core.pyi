@@ -59,9 +59,17 @@ class Model:
 
     backend: str
     """"cpu" or "reference" """
+    problem_type: str
+    """"single_label_classification", "regression" or "multi_label_classification" """
+    has_gradients: bool
+    """Whether `backward` ran since the gradients were zeroed."""
     def __init__(
         self, config: Mapping[str, Any], backend: str = "auto", threads: int = 0
-    ) -> None: ...
+    ) -> None:
+        """config: model_type ("bert" or "distilbert"), vocab_size, hidden_size, num_hidden_layers,
+        num_attention_heads, intermediate_size, max_position_embeddings, type_vocab_size (bert
+        alone), pad_token_id (-1: none), num_labels, layer_norm_eps, hidden_dropout_prob,
+        attention_probs_dropout_prob, classifier_dropout. Parameters are zero."""
     def parameters(self) -> list[tuple[str, tuple[int, ...], bool]]:
         """(Hugging Face name, shape, whether weight decay applies by default) of each parameter."""
     def parameter(self, index: int) -> NDArray[np.float32]:

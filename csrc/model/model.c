@@ -127,6 +127,11 @@ bool ft_model_has_gradients(const ft_model *m)
     return m->accumulated;
 }
 
+size_t ft_model_logit_count(const ft_model *m)
+{
+    return (size_t)m->activations.layout.sequences * m->config.num_labels;
+}
+
 static ft_status check_range(const char *name, const char *limit_name, const int32_t *values,
                              int32_t count, int32_t limit)
 {
@@ -235,7 +240,7 @@ ft_status ft_model_backward(ft_model *m, float loss_scale, const float *dlogits)
     FT_RETURN_IF(!m->has_loss && dlogits == NULL, FT_ERROR_RUNTIME,
                  "there is nothing to differentiate: the batch had no labels");
     ft_activations *a = &m->activations;
-    size_t count = (size_t)a->layout.sequences * m->config.num_labels;
+    size_t count = ft_model_logit_count(m);
     float *gradients;
     FT_FORWARD(ft_model_gradients(m, &gradients));
     if (!m->accumulated)

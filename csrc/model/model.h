@@ -37,6 +37,8 @@ ft_status ft_model_moments(ft_model *model, float **moment1, float **moment2);
 ft_status ft_model_moments_changed(ft_model *model);
 /* Gradients may be written from outside from now on: every update then looks through all rows. */
 void ft_model_share_gradients(ft_model *model);
+/* Elements of the last forward's logits. */
+size_t ft_model_logit_count(const ft_model *model);
 /* Whether there is a gradient: a backward since the last ft_model_zero_gradients. */
 bool ft_model_has_gradients(const ft_model *model);
 

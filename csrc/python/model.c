@@ -1,0 +1,610 @@
+/* ftcore._core.Model: arguments checked and converted, one call into csrc/model without the GIL,
+ * the result converted. Also the function learning_rate. */
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "model/model.h"
+#include "model/schedule.h"
+#include "python/batch.h"
+#include "python/module.h"
+
+typedef struct model_object {
+    PyObject_HEAD ft_model *model;
+    atomic_flag busy; /* a call is under way, the GIL perhaps released */
+} model_object;
+
+static model_object *as_model(PyObject *object)
+{
+    return (model_object *)object;
+}
+
+/* ---- one call at a time ---- */
+
+static int begin(PyObject *self)
+{
+    if (atomic_flag_test_and_set(&as_model(self)->busy)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the model is in use by another thread: a model takes one call at a time");
+        return -1;
+    }
+    return 0;
+}
+
+static void end(PyObject *self)
+{
+    atomic_flag_clear(&as_model(self)->busy);
+}
+
+/* ---- construction ---- */
+
+static int get_int(PyObject *config, const char *name, int32_t *out)
+{
+    PyObject *value = PyMapping_GetItemString(config, name);
+    if (value == NULL)
+        return -1;
+    long number = PyLong_AsLong(value);
+    Py_DECREF(value);
+    if (number == -1 && PyErr_Occurred())
+        return -1;
+    if (number < INT32_MIN || number > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "%s = %ld is too large", name, number);
+        return -1;
+    }
+    *out = (int32_t)number;
+    return 0;
+}
+
+static int get_float(PyObject *config, const char *name, float *out)
+{
+    PyObject *value = PyMapping_GetItemString(config, name);
+    if (value == NULL)
+        return -1;
+    *out = (float)PyFloat_AsDouble(value);
+    Py_DECREF(value);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int get_architecture(PyObject *config, ft_architecture *out)
+{
+    PyObject *value = PyMapping_GetItemString(config, "model_type");
+    if (value == NULL)
+        return -1;
+    int known = 1;
+    if (PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, "bert") == 0)
+        *out = FT_ARCHITECTURE_BERT;
+    else if (PyUnicode_Check(value) && PyUnicode_CompareWithASCIIString(value, "distilbert") == 0)
+        *out = FT_ARCHITECTURE_DISTILBERT;
+    else
+        known = 0;
+    if (!known)
+        PyErr_Format(PyExc_ValueError, "model_type %R is not supported: 'bert' or 'distilbert'",
+                     value);
+    Py_DECREF(value);
+    return known ? 0 : -1;
+}
+
+static int get_config(PyObject *config, ft_model_config *c)
+{
+    if (get_architecture(config, &c->architecture) < 0 ||
+        get_int(config, "vocab_size", &c->vocab_size) < 0 ||
+        get_int(config, "hidden_size", &c->hidden_size) < 0 ||
+        get_int(config, "num_hidden_layers", &c->layers) < 0 ||
+        get_int(config, "num_attention_heads", &c->heads) < 0 ||
+        get_int(config, "intermediate_size", &c->intermediate_size) < 0 ||
+        get_int(config, "max_position_embeddings", &c->max_positions) < 0 ||
+        get_int(config, "pad_token_id", &c->pad_token_id) < 0 ||
+        get_int(config, "num_labels", &c->num_labels) < 0 ||
+        get_float(config, "layer_norm_eps", &c->layer_norm_eps) < 0 ||
+        get_float(config, "hidden_dropout_prob", &c->hidden_dropout) < 0 ||
+        get_float(config, "attention_probs_dropout_prob", &c->attention_dropout) < 0 ||
+        get_float(config, "classifier_dropout", &c->classifier_dropout) < 0)
+        return -1;
+    if (c->architecture == FT_ARCHITECTURE_DISTILBERT)
+        return 0;
+    c->attention_output_dropout = c->hidden_dropout;
+    return get_int(config, "type_vocab_size", &c->type_vocab_size);
+}
+
+static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"config", "backend", "threads", NULL};
+    PyObject *mapping;
+    const char *backend_name = "auto";
+    int threads = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|si:Model", names, &mapping,
+                                     &backend_name, &threads))
+        return NULL;
+    ft_model_config config = {0};
+    if (get_config(mapping, &config) < 0)
+        return NULL;
+    model_object *self = (model_object *)PyType_GenericAlloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    ft_backend *backend;
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS status = ft_backend_create(backend_name, threads, &backend);
+    if (status == FT_OK)
+        status = ft_model_create(&config, backend, &self->model);
+    Py_END_ALLOW_THREADS if (status != FT_OK)
+    {
+        ft_python_raise(status);
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void model_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = PyType_GetSlot(type, Py_tp_free);
+    ft_model_destroy(as_model(self)->model);
+    release(self);
+    Py_DECREF(type);
+}
+
+/* ---- the arenas as arrays ---- */
+
+static PyObject *model_parameters(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    const ft_parameter_table *table = ft_model_table(as_model(self)->model);
+    PyObject *list = PyList_New(table->count);
+    for (int32_t i = 0; list != NULL && i < table->count; i++) {
+        const ft_parameter *p = &table->entries[i];
+        PyObject *shape = p->shape[1] ? Py_BuildValue("(ii)", p->shape[0], p->shape[1])
+                                      : Py_BuildValue("(i)", p->shape[0]);
+        PyObject *item =
+            shape ? Py_BuildValue("(sNO)", p->name, shape, p->decays ? Py_True : Py_False) : NULL;
+        if (item == NULL || PyList_SetItem(list, i, item) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static const ft_parameter *parameter_at(PyObject *self, PyObject *index)
+{
+    const ft_parameter_table *table = ft_model_table(as_model(self)->model);
+    Py_ssize_t i = PyNumber_AsSsize_t(index, PyExc_IndexError);
+    if (i == -1 && PyErr_Occurred())
+        return NULL;
+    if (i < 0 || i >= table->count) {
+        PyErr_Format(PyExc_IndexError, "parameter %zd: the model has %d", i, table->count);
+        return NULL;
+    }
+    return &table->entries[i];
+}
+
+static PyObject *view(PyObject *self, const ft_parameter *p, float *arena)
+{
+    npy_intp shape[2] = {p->shape[0], p->shape[1]};
+    return ft_python_view(self, p->shape[1] ? 2 : 1, shape, NPY_FLOAT32, arena + p->offset, 1);
+}
+
+static PyObject *model_parameter(PyObject *self, PyObject *index)
+{
+    const ft_parameter *p = parameter_at(self, index);
+    return p ? view(self, p, ft_model_parameters(as_model(self)->model)) : NULL;
+}
+
+static PyObject *model_gradient(PyObject *self, PyObject *index)
+{
+    const ft_parameter *p = parameter_at(self, index);
+    float *gradients;
+    if (p == NULL)
+        return NULL;
+    ft_status status = ft_model_gradients(as_model(self)->model, &gradients);
+    if (status != FT_OK) {
+        ft_python_raise(status);
+        return NULL;
+    }
+    ft_model_share_gradients(as_model(self)->model);
+    return view(self, p, gradients);
+}
+
+static PyObject *model_moments(PyObject *self, PyObject *index)
+{
+    const ft_parameter *p = parameter_at(self, index);
+    float *moment1, *moment2;
+    if (p == NULL)
+        return NULL;
+    ft_status status = ft_model_moments(as_model(self)->model, &moment1, &moment2);
+    if (status != FT_OK) {
+        ft_python_raise(status);
+        return NULL;
+    }
+    PyObject *first = view(self, p, moment1);
+    PyObject *second = first ? view(self, p, moment2) : NULL;
+    return second ? Py_BuildValue("(NN)", first, second) : (Py_XDECREF(first), NULL);
+}
+
+/* ---- the passes ---- */
+
+static PyObject *finish(ft_status status)
+{
+    if (status == FT_OK)
+        Py_RETURN_NONE;
+    ft_python_raise(status);
+    return NULL;
+}
+
+static PyObject *model_reload_moments(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    if (begin(self) < 0)
+        return NULL;
+    ft_status status = ft_model_moments_changed(as_model(self)->model);
+    end(self);
+    return finish(status);
+}
+
+static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"batch", "training", "keep", "seed", "step", "micro_step", NULL};
+    ft_model *model = as_model(self)->model;
+    PyObject *object;
+    int training = 0, keep = 0;
+    unsigned long long seed = 0;
+    unsigned int step = 0;
+    unsigned short micro_step = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|ppKIH:forward", names, &object,
+                                     &training, &keep, &seed, &step, &micro_step))
+        return NULL;
+    const ft_batch *batch = ft_python_batch(ft_python_state(Py_TYPE(self)), object);
+    if (batch == NULL)
+        return NULL;
+    npy_intp shape[2] = {batch->sequences, ft_model_get_config(model)->num_labels};
+    PyObject *logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+    if (logits == NULL || begin(self) < 0) {
+        Py_XDECREF(logits);
+        return NULL;
+    }
+    ft_pass pass = {
+        .training = training, .keep = keep, .seed = seed, .step = step, .micro_step = micro_step};
+    float loss = 0;
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS status =
+        ft_model_forward(model, batch, &pass, &loss, PyArray_DATA((PyArrayObject *)logits));
+    Py_END_ALLOW_THREADS end(self);
+    if (status != FT_OK) {
+        Py_DECREF(logits);
+        return finish(status);
+    }
+    if (batch->class_labels == NULL && batch->target_labels == NULL)
+        return Py_BuildValue("(ON)", Py_None, logits);
+    return Py_BuildValue("(dN)", (double)loss, logits);
+}
+
+static PyObject *model_backward(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"loss_scale", "dlogits", NULL};
+    ft_model *model = as_model(self)->model;
+    double loss_scale = 1;
+    PyObject *object = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|dO:backward", names, &loss_scale,
+                                     &object))
+        return NULL;
+    PyObject *dlogits = NULL;
+    if (object != Py_None) {
+        dlogits = PyArray_FROM_OTF(object, NPY_FLOAT32, NPY_ARRAY_IN_ARRAY);
+        if (dlogits == NULL)
+            return NULL;
+        if ((size_t)PyArray_SIZE((PyArrayObject *)dlogits) != ft_model_logit_count(model)) {
+            PyErr_Format(PyExc_ValueError, "dlogits has %zd elements, the logits have %zu",
+                         (Py_ssize_t)PyArray_SIZE((PyArrayObject *)dlogits),
+                         ft_model_logit_count(model));
+            Py_DECREF(dlogits);
+            return NULL;
+        }
+    }
+    ft_status status = FT_OK;
+    if (begin(self) == 0) {
+        Py_BEGIN_ALLOW_THREADS status = ft_model_backward(
+            model, (float)loss_scale, dlogits ? PyArray_DATA((PyArrayObject *)dlogits) : NULL);
+        Py_END_ALLOW_THREADS end(self);
+    }
+    Py_XDECREF(dlogits);
+    return PyErr_Occurred() ? NULL : finish(status);
+}
+
+static PyObject *model_zero_gradients(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    if (begin(self) < 0)
+        return NULL;
+    ft_status status = ft_model_zero_gradients(as_model(self)->model);
+    end(self);
+    return finish(status);
+}
+
+static PyObject *model_gradient_norm(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    float norm = 0;
+    ft_status status;
+    if (begin(self) < 0)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS status = ft_model_gradient_norm(as_model(self)->model, &norm);
+    Py_END_ALLOW_THREADS end(self);
+    return status == FT_OK ? PyFloat_FromDouble(norm) : finish(status);
+}
+
+static PyObject *model_scale_gradients(PyObject *self, PyObject *argument)
+{
+    double factor = PyFloat_AsDouble(argument);
+    if ((factor == -1 && PyErr_Occurred()) || begin(self) < 0)
+        return NULL;
+    ft_status status = ft_model_scale_gradients(as_model(self)->model, (float)factor);
+    end(self);
+    return finish(status);
+}
+
+/* ---- the update's arguments ---- */
+
+/* Owns what an ft_update points to. */
+typedef struct update_arguments {
+    ft_update update;
+    ft_adamw *groups;
+    PyArrayObject *group_of;
+} update_arguments;
+
+static void release_update(update_arguments *u)
+{
+    PyMem_Free(u->groups);
+    Py_CLEAR(u->group_of);
+}
+
+static int get_update(PyObject *self, PyObject *groups, PyObject *group_of, long long step,
+                      double max_norm, update_arguments *u)
+{
+    int32_t parameters = ft_model_table(as_model(self)->model)->count;
+    Py_ssize_t count = PySequence_Size(groups);
+    if (count < 0)
+        return -1;
+    u->groups = PyMem_Calloc(count ? count : 1, sizeof *u->groups);
+    if (u->groups == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        ft_adamw *g = &u->groups[i];
+        PyObject *item = PySequence_GetItem(groups, i);
+        int parsed = item && PyTuple_Check(item) &&
+                     PyArg_ParseTuple(item, "ddddd", &g->lr, &g->beta1, &g->beta2, &g->eps,
+                                      &g->weight_decay);
+        Py_XDECREF(item);
+        if (!parsed) {
+            if (!PyErr_Occurred())
+                PyErr_SetString(PyExc_TypeError,
+                                "a group is a tuple (lr, beta1, beta2, eps, weight_decay)");
+            return -1;
+        }
+        g->step = step;
+    }
+    u->group_of = (PyArrayObject *)PyArray_FROM_OTF(group_of, NPY_INT32, NPY_ARRAY_IN_ARRAY);
+    if (u->group_of == NULL)
+        return -1;
+    if (PyArray_SIZE(u->group_of) != parameters) {
+        PyErr_Format(PyExc_ValueError, "group_of has %zd entries, the model %d parameters",
+                     (Py_ssize_t)PyArray_SIZE(u->group_of), parameters);
+        return -1;
+    }
+    u->update = (ft_update){
+        .groups = u->groups,
+        .group_count = (int32_t)count,
+        .group_of = PyArray_DATA(u->group_of),
+        .max_norm = (float)max_norm,
+    };
+    return 0;
+}
+
+static PyObject *model_update(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"groups", "group_of", "step", "max_grad_norm", NULL};
+    PyObject *groups, *group_of, *result = NULL;
+    long long step;
+    double max_norm = 0;
+    update_arguments u = {0};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOL|d:update", names, &groups, &group_of,
+                                     &step, &max_norm))
+        return NULL;
+    if (get_update(self, groups, group_of, step, max_norm, &u) == 0 && begin(self) == 0) {
+        float norm = NAN;
+        ft_status status;
+        Py_BEGIN_ALLOW_THREADS status = ft_model_update(as_model(self)->model, &u.update, &norm);
+        Py_END_ALLOW_THREADS end(self);
+        result = status == FT_OK ? PyFloat_FromDouble(norm) : finish(status);
+    }
+    release_update(&u);
+    return result;
+}
+
+/* The batches of a sequence: a tuple that keeps them alive, and a table of them to PyMem_Free. */
+static PyObject *get_batches(PyObject *self, PyObject *sequence, const ft_batch ***out)
+{
+    PyObject *tuple = PySequence_Tuple(sequence);
+    if (tuple == NULL)
+        return NULL;
+    Py_ssize_t count = PyTuple_Size(tuple);
+    *out = PyMem_Calloc(count ? count : 1, sizeof **out);
+    if (*out == NULL)
+        PyErr_NoMemory();
+    for (Py_ssize_t i = 0; *out != NULL && i < count; i++) {
+        (*out)[i] = ft_python_batch(ft_python_state(Py_TYPE(self)), PyTuple_GetItem(tuple, i));
+        if ((*out)[i] == NULL)
+            break;
+    }
+    if (PyErr_Occurred())
+        Py_CLEAR(tuple);
+    return tuple;
+}
+
+static PyObject *model_train_step(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"batches",  "loss_scale", "seed",          "groups",
+                            "group_of", "step",       "max_grad_norm", NULL};
+    PyObject *sequence, *groups, *group_of, *result = NULL, *batches = NULL;
+    double loss_scale, max_norm = 1;
+    unsigned long long seed;
+    unsigned int number;
+    const ft_batch **table = NULL;
+    update_arguments u = {0};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OdKOOI|d:train_step", names, &sequence,
+                                     &loss_scale, &seed, &groups, &group_of, &number, &max_norm))
+        return NULL;
+    if (get_update(self, groups, group_of, number, max_norm, &u) == 0 &&
+        (batches = get_batches(self, sequence, &table)) != NULL && begin(self) == 0) {
+        ft_train_step step = {
+            .batches = table,
+            .batch_count = (int32_t)PyTuple_Size(batches),
+            .loss_scale = (float)loss_scale,
+            .seed = seed,
+            .step = number,
+            .update = u.update,
+        };
+        float loss = 0, norm = NAN;
+        ft_status status;
+        Py_BEGIN_ALLOW_THREADS status =
+            ft_model_train_step(as_model(self)->model, &step, &loss, &norm);
+        Py_END_ALLOW_THREADS end(self);
+        result =
+            status == FT_OK ? Py_BuildValue("(dd)", (double)loss, (double)norm) : finish(status);
+    }
+    PyMem_Free(table);
+    Py_XDECREF(batches);
+    release_update(&u);
+    return result;
+}
+
+/* ---- attributes ---- */
+
+static PyObject *model_get_backend(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(ft_model_backend_name(as_model(self)->model));
+}
+
+static PyObject *model_get_has_gradients(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(ft_model_has_gradients(as_model(self)->model));
+}
+
+static const char *const problem_names[] = {
+    [FT_PROBLEM_SINGLE_LABEL] = "single_label_classification",
+    [FT_PROBLEM_REGRESSION] = "regression",
+    [FT_PROBLEM_MULTI_LABEL] = "multi_label_classification",
+};
+
+static PyObject *model_get_problem_type(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(problem_names[ft_model_problem(as_model(self)->model)]);
+}
+
+static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
+{
+    (void)unused;
+    if (value == NULL || !PyUnicode_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "problem_type must be a string");
+        return -1;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (PyUnicode_CompareWithASCIIString(value, problem_names[i]) == 0) {
+            ft_model_set_problem(as_model(self)->model, (ft_problem)i);
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError,
+                 "unknown problem_type %R: 'single_label_classification', 'regression' or "
+                 "'multi_label_classification'",
+                 value);
+    return -1;
+}
+
+/* ---- the type ---- */
+
+PyDoc_STRVAR(forward_doc,
+             "forward(batch, training=False, keep=False, seed=0, step=0, micro_step=0)\n--\n\n"
+             "Returns (mean loss or None, logits [sequences, num_labels] float32).");
+PyDoc_STRVAR(backward_doc, "backward(loss_scale=1.0, dlogits=None)\n--\n\n"
+                           "Adds the gradient of loss_scale * loss + sum(dlogits * logits).");
+PyDoc_STRVAR(update_doc, "update(groups, group_of, step, max_grad_norm=0.0)\n--\n\n"
+                         "One AdamW step; returns the gradient norm, or nan without clipping.");
+PyDoc_STRVAR(train_step_doc,
+             "train_step(batches, loss_scale, seed, groups, group_of, step, max_grad_norm=1.0)\n"
+             "--\n\nA whole step; returns (sum of loss_scale * loss, gradient norm).");
+
+static PyMethodDef model_methods[] = {
+    {"parameters", model_parameters, METH_NOARGS, "(name, shape, decays) of each parameter."},
+    {"parameter", model_parameter, METH_O, "A writable view of a parameter, by index."},
+    {"gradient", model_gradient, METH_O, "A writable view of a parameter's gradient, by index."},
+    {"moments", model_moments, METH_O, "Writable views of AdamW's moments, by index."},
+    {"reload_moments", model_reload_moments, METH_NOARGS, "To be called after moments changed."},
+    {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
+     forward_doc},
+    {"backward", (PyCFunction)(void (*)(void))model_backward, METH_VARARGS | METH_KEYWORDS,
+     backward_doc},
+    {"zero_gradients", model_zero_gradients, METH_NOARGS, "Drops the gradients."},
+    {"gradient_norm", model_gradient_norm, METH_NOARGS, "The global norm of the gradients."},
+    {"scale_gradients", model_scale_gradients, METH_O, "Multiplies the gradients by a factor."},
+    {"update", (PyCFunction)(void (*)(void))model_update, METH_VARARGS | METH_KEYWORDS, update_doc},
+    {"train_step", (PyCFunction)(void (*)(void))model_train_step, METH_VARARGS | METH_KEYWORDS,
+     train_step_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef model_attributes[] = {
+    {"backend", model_get_backend, NULL, "'cpu' or 'reference'", NULL},
+    {"has_gradients", model_get_has_gradients, NULL,
+     "whether backward ran since gradients were zeroed", NULL},
+    {"problem_type", model_get_problem_type, model_set_problem_type,
+     "which loss: Hugging Face's names", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot model_slots[] = {
+    {Py_tp_doc, "Model(config, backend='auto', threads=0)\n--\n\n"
+                "The fused train step of one classifier."},
+    {Py_tp_new, model_new},
+    {Py_tp_dealloc, model_dealloc},
+    {Py_tp_methods, model_methods},
+    {Py_tp_getset, model_attributes},
+    {0, NULL},
+};
+
+static PyType_Spec model_spec = {
+    .name = "ftcore._core.Model",
+    .basicsize = sizeof(model_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = model_slots,
+};
+
+static PyObject *learning_rate(PyObject *module, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"schedule", "base", "step", "warmup_steps", "total_steps", NULL};
+    (void)module;
+    const char *schedule;
+    double base, rate;
+    long long step, warmup, total;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sdLLL:learning_rate", names, &schedule,
+                                     &base, &step, &warmup, &total))
+        return NULL;
+    ft_status status = ft_schedule_rate(schedule, base, step, warmup, total, &rate);
+    return status == FT_OK ? PyFloat_FromDouble(rate) : finish(status);
+}
+
+static PyMethodDef functions[] = {
+    {"learning_rate", (PyCFunction)(void (*)(void))learning_rate, METH_VARARGS | METH_KEYWORDS,
+     "learning_rate(schedule, base, step, warmup_steps, total_steps)\n--\n\n"
+     "The rate of a schedule at a step that counts from 0."},
+    {NULL, NULL, 0, NULL},
+};
+
+int ft_python_add_model(PyObject *module)
+{
+    ft_module_state *state = PyModule_GetState(module);
+    state->model_type = ft_python_add_type(module, &model_spec);
+    return state->model_type ? PyModule_AddFunctions(module, functions) : -1;
+}
