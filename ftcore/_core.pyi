@@ -59,8 +59,6 @@ class Model:
 
     backend: str
     """"cpu" or "reference" """
-    problem_type: str
-    """"single_label_classification", "regression" or "multi_label_classification" """
     has_gradients: bool
     """Whether `backward` ran since the gradients were zeroed."""
     def __init__(
@@ -95,7 +93,9 @@ class Model:
 
         With training=True dropout applies. With training=True or keep=True activations are kept
         for one `backward`: keep alone is a model in evaluation mode whose gradient is wanted, as
-        Hugging Face gives it (from_pretrained leaves the model in that mode)."""
+        Hugging Face gives it (from_pretrained leaves the model in that mode). seed, step and
+        micro_step determine dropout's masks. IndexError: an id, position or label out of range;
+        ValueError: a sequence longer than the model's positions, labels of the wrong kind."""
     def backward(
         self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None
     ) -> None:

@@ -241,15 +241,15 @@ static PyObject *model_reload_moments(PyObject *self, PyObject *unused)
 
 static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"batch", "training", "keep", "seed", "step", "micro_step", NULL};
+    static char *names[] = {"batch", "training", "seed", "step", "micro_step", "keep", NULL};
     ft_model *model = as_model(self)->model;
     PyObject *object;
     int training = 0, keep = 0;
     unsigned long long seed = 0;
     unsigned int step = 0;
     unsigned short micro_step = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|ppKIH:forward", names, &object,
-                                     &training, &keep, &seed, &step, &micro_step))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|pKIHp:forward", names, &object,
+                                     &training, &seed, &step, &micro_step, &keep))
         return NULL;
     const ft_batch *batch = ft_python_batch(ft_python_state(Py_TYPE(self)), object);
     if (batch == NULL)
@@ -260,8 +260,11 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
         Py_XDECREF(logits);
         return NULL;
     }
-    ft_pass pass = {
-        .training = training, .keep = keep, .seed = seed, .step = step, .micro_step = micro_step};
+    ft_pass pass = {.training = training,
+                    .keep = keep || training,
+                    .seed = seed,
+                    .step = step,
+                    .micro_step = micro_step};
     float loss = 0;
     ft_status status;
     Py_BEGIN_ALLOW_THREADS status =
@@ -526,7 +529,7 @@ static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
 /* ---- the type ---- */
 
 PyDoc_STRVAR(forward_doc,
-             "forward(batch, training=False, keep=False, seed=0, step=0, micro_step=0)\n--\n\n"
+             "forward(batch, training=False, seed=0, step=0, micro_step=0, keep=False)\n--\n\n"
              "Returns (mean loss or None, logits [sequences, num_labels] float32).");
 PyDoc_STRVAR(backward_doc, "backward(loss_scale=1.0, dlogits=None)\n--\n\n"
                            "Adds the gradient of loss_scale * loss + sum(dlogits * logits).");
