@@ -136,6 +136,3 @@ def learning_rate(
     """schedule: "constant", "constant_with_warmup", "linear" or "cosine"; step counts from 0."""
 
 class Tokenizer: ...
-
-def build_info() -> dict[str, Any]:
-    """Compiler, oneDNN version or None, sanitizers, free-threading."""

@@ -50,3 +50,18 @@ def hub(hub_folder, monkeypatch) -> pathlib.Path:
     """The hub's folder, made the current one: names like "bert-base-uncased" load from it."""
     monkeypatch.chdir(hub_folder)
     return hub_folder
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("onednn") and not has_onednn():
+        pytest.skip("this build of ftcore has no oneDNN")
+
+
+def has_onednn() -> bool:
+    from ftcore import _core
+
+    try:
+        _core.Backend("cpu")
+    except RuntimeError:
+        return False
+    return True
