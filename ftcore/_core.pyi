@@ -29,12 +29,25 @@ class Columns:
     """Ragged columns of a data set, held as flat arrays: from Arrow, or from a sequence of dicts."""
 
     @staticmethod
-    def from_arrow(stream: object, indices: NDArray[np.uint64] | None = None) -> Columns: ...
+    def from_arrow(
+        stream: object, indices: NDArray[np.uint64] | NDArray[np.int64] | None = None
+    ) -> Columns:
+        """Reads an object with `__arrow_c_stream__`, or the capsule that it returns; the rows that
+        `indices` name, in that order, or all.
+
+        Read are input_ids, token_type_ids, position_ids and attention_mask (lists of integers) and
+        label, labels or label_ids (integers, floats or lists of floats); other columns are
+        ignored. ValueError: nulls, empty rows, unequal lengths, values beyond 32 bits. TypeError: a
+        column of another type. IndexError: an index out of range."""
     @staticmethod
-    def from_rows(rows: Sequence[Mapping[str, Any]]) -> Columns: ...
+    def from_rows(rows: Sequence[Mapping[str, Any]]) -> Columns:
+        """Reads a sequence of mappings, whose first says which of those columns there are; values
+        are lists, tuples, arrays or torch tensors. KeyError: a row without one of them."""
     def __len__(self) -> int: ...
-    def lengths(self) -> NDArray[np.int32]: ...
-    def pack(self, indices: NDArray[np.int64]) -> Batch: ...
+    def lengths(self) -> NDArray[np.int32]:
+        """[rows]: how many tokens of each row are kept (masked ones are not)."""
+    def pack(self, indices: Sequence[int] | NDArray[np.int64]) -> Batch:
+        """The rows that `indices` name, as they would be in a batch padded on the right."""
 
 def pack_padded(
     input_ids: object,
@@ -49,6 +62,20 @@ def pack_padded(
     Tokens whose mask is 0 are dropped, but for the first of a row; without position_ids a token's
     position is its column. ValueError: a wrong shape, a row whose mask is all 0, a value beyond 32
     bits. TypeError: values that are no integers."""
+
+def pad_columns(
+    features: list[Mapping[str, Any]] | dict[str, list[Any]],
+    main: str,
+    pads: dict[str, int],
+    width: int,
+    multiple: int,
+    left: bool,
+    mask: str | None,
+) -> dict[str, NDArray[np.int64] | list[Any]]:
+    """Collates a batch. Columns named in `pads` become int64 [rows, width], padded with its number;
+    other columns int64 [rows] where they hold one int a row, and a list otherwise. width: a number,
+    -1 for the longest row's, -2 for no padding. mask: the column of ones and zeros to add where
+    there is none."""
 
 def shuffled_order(count: int, seed: int) -> NDArray[np.int64]:
     """The order in which Hugging Face's Trainer visits `count` rows in an epoch; seed is its data

@@ -63,6 +63,7 @@ static int module_execute(PyObject *module)
         ft_python_add_batch,
         ft_python_add_columns,
         ft_python_add_collator,
+        ft_python_add_padding,
         ft_python_add_model,
         NULL,
     };
