@@ -1,13 +1,13 @@
 """The C core. Private: the names that users see are in ``ftcore``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 class Batch:
-    """A packed batch: sequences end to end, no padding. Made by `Columns.pack` and `pack_padded`."""
+    """A packed batch: sequences end to end, no padding; from `Columns.pack` and `pack_padded`."""
 
     sequences: int
     tokens: int
@@ -21,12 +21,12 @@ class Batch:
     cu_seqlens: NDArray[np.int32]
     """[sequences + 1]"""
     key_starts: NDArray[np.int32] | None
-    """[sequences]: the first token of each sequence that attention looks at; None: cu_seqlens[:-1]"""
+    """[sequences]: the first token of each that attention looks at; None: cu_seqlens[:-1]"""
     labels: NDArray[np.int64] | NDArray[np.float32] | None
     """[sequences] int64 class labels, or [sequences, width] float32"""
 
 class Columns:
-    """Ragged columns of a data set, held as flat arrays: from Arrow, or from a sequence of dicts."""
+    """Ragged columns of a data set as flat arrays: from Arrow, or from a sequence of dicts."""
 
     @staticmethod
     def from_arrow(
@@ -40,9 +40,12 @@ class Columns:
         ignored. ValueError: nulls, empty rows, unequal lengths, values beyond 32 bits. TypeError: a
         column of another type. IndexError: an index out of range."""
     @staticmethod
-    def from_rows(rows: Sequence[Mapping[str, Any]]) -> Columns:
-        """Reads a sequence of mappings, whose first says which of those columns there are; values
-        are lists, tuples, arrays or torch tensors. KeyError: a row without one of them."""
+    def from_rows(
+        rows: Sequence[Mapping[str, Any]], names: Collection[str] | None = None
+    ) -> Columns:
+        """Reads a sequence of mappings, whose first says which of those columns there are (of those
+        in `names`, where given); values are lists, tuples, arrays or torch tensors. KeyError: a row
+        without one of them."""
     def __len__(self) -> int: ...
     def lengths(self) -> NDArray[np.int32]:
         """[rows]: how many tokens of each row are kept (masked ones are not)."""

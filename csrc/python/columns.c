@@ -116,8 +116,21 @@ typedef struct row_reader {
     ft_integer_buffer integers;
 } row_reader;
 
-/* Decides by the first row which columns there are. */
-static int choose_columns(row_reader *reader, PyObject *row)
+/* The key of a column that the row has and that is wanted: a new reference, or NULL, with an
+ * exception where looking failed. */
+static PyObject *key_in(PyObject *row, const char *name, PyObject *wanted)
+{
+    PyObject *key = PyUnicode_InternFromString(name);
+    int has = key != NULL ? PySequence_Contains(row, key) : -1;
+    if (has == 1 && wanted != Py_None)
+        has = PySequence_Contains(wanted, key);
+    if (has != 1)
+        Py_CLEAR(key);
+    return key;
+}
+
+/* Decides by the first row which of the wanted columns there are. */
+static int choose_columns(row_reader *reader, PyObject *row, PyObject *wanted)
 {
     if (!PyDict_Check(row) && !PyObject_HasAttrString(row, "keys")) {
         PyErr_Format(PyExc_TypeError, "rows must be dicts, but row 0 is %R",
@@ -125,30 +138,25 @@ static int choose_columns(row_reader *reader, PyObject *row)
         return -1;
     }
     for (int c = 0; c < FT_TOKEN_COLUMNS; c++) {
-        PyObject *key = PyUnicode_InternFromString(ft_token_column_names[c]);
-        int has = key != NULL ? PySequence_Contains(row, key) : -1;
-        if (has == 1)
-            reader->token_keys[c] = key;
-        else
-            Py_XDECREF(key);
-        if (has < 0)
+        reader->token_keys[c] = key_in(row, ft_token_column_names[c], wanted);
+        reader->columns.has[c] = reader->token_keys[c] != NULL;
+        if (PyErr_Occurred())
             return -1;
-        reader->columns.has[c] = has;
     }
     for (int i = 0; ft_label_column_names[i] != NULL; i++) {
-        PyObject *key = PyUnicode_InternFromString(ft_label_column_names[i]);
-        int has = key != NULL ? PySequence_Contains(row, key) : -1;
-        if (has == 1 && reader->label_key == NULL) {
-            reader->label_key = key;
-            reader->label_name = ft_label_column_names[i];
-            continue;
-        }
-        Py_XDECREF(key);
-        if (has == 1)
+        PyObject *key = key_in(row, ft_label_column_names[i], wanted);
+        if (key == NULL && PyErr_Occurred())
+            return -1;
+        if (key != NULL && reader->label_key != NULL) {
             PyErr_Format(PyExc_ValueError, "the columns '%s' and '%s' say the same",
                          reader->label_name, ft_label_column_names[i]);
-        if (has != 0)
+            Py_DECREF(key);
             return -1;
+        }
+        if (key != NULL) {
+            reader->label_key = key;
+            reader->label_name = ft_label_column_names[i];
+        }
     }
     if (reader->token_keys[FT_INPUT_IDS] == NULL) {
         PyErr_SetString(PyExc_ValueError, "there is no column 'input_ids'");
@@ -258,13 +266,13 @@ static int append_label(row_reader *reader, PyObject *row_object, Py_ssize_t row
     return failed;
 }
 
-static int read_row(row_reader *reader, PyObject *rows, Py_ssize_t row)
+static int read_row(row_reader *reader, PyObject *rows, Py_ssize_t row, PyObject *wanted)
 {
     PyObject *row_object = PySequence_GetItem(rows, row);
     if (row_object == NULL)
         return -1;
     int failed = -1;
-    if (row == 0 && choose_columns(reader, row_object) < 0)
+    if (row == 0 && choose_columns(reader, row_object, wanted) < 0)
         goto done;
     /* The label first: its kind must be known before there is room for a row. */
     if (reader->label_key != NULL && append_label(reader, row_object, row) < 0)
@@ -282,23 +290,29 @@ done:
 
 PyDoc_STRVAR(
     from_rows_doc,
-    "from_rows(rows)\n"
+    "from_rows(rows, names=None)\n"
     "--\n\n"
     "Read the columns of a sequence of dicts.\n\n"
     "The first row says which columns there are; they are those of from_arrow, with lists, "
     "tuples,\n"
-    "NumPy arrays or torch tensors as values, and others are ignored.\n\n"
+    "NumPy arrays or torch tensors as values. Others, and those not among names where that is "
+    "given,\n"
+    "are ignored.\n\n"
     "Raises KeyError for a row without a column of the first, and otherwise as from_arrow does.");
 
-static PyObject *columns_from_rows(PyObject *type, PyObject *rows)
+static PyObject *columns_from_rows(PyObject *type, PyObject *args, PyObject *kwargs)
 {
+    static char *names[] = {"rows", "names", NULL};
+    PyObject *rows, *wanted = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:from_rows", names, &rows, &wanted))
+        return NULL;
     Py_ssize_t count = PySequence_Size(rows);
     if (count < 0)
         return NULL;
     row_reader reader = {0};
     PyObject *result = NULL;
     Py_ssize_t row = 0;
-    while (row < count && read_row(&reader, rows, row) == 0)
+    while (row < count && read_row(&reader, rows, row, wanted) == 0)
         row++;
     if (row == count) {
         ft_status status;
@@ -359,7 +373,8 @@ static PyObject *columns_pack(PyObject *self, PyObject *indices_object)
 static PyMethodDef columns_methods[] = {
     {"from_arrow", (PyCFunction)(void (*)(void))columns_from_arrow,
      METH_VARARGS | METH_KEYWORDS | METH_CLASS, from_arrow_doc},
-    {"from_rows", columns_from_rows, METH_O | METH_CLASS, from_rows_doc},
+    {"from_rows", (PyCFunction)(void (*)(void))columns_from_rows,
+     METH_VARARGS | METH_KEYWORDS | METH_CLASS, from_rows_doc},
     {"lengths", columns_lengths, METH_NOARGS,
      "lengths()\n--\n\nThe kept tokens of each row, int32 [rows]."},
     {"pack", columns_pack, METH_O,
