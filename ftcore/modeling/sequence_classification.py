@@ -1,0 +1,444 @@
+"""BERT and DistilBERT with a classifier on top, as transformers' classes of these names."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..hub import HUB_OPTIONS
+from ..seeding import dropout_seed
+from ..storage import sync_folder
+from .checkpoint import as_float32, load_weights, save_weights
+from .config import BertConfig, DistilBertConfig, PretrainedConfig, load_config
+from .initialise import initialise
+from .output import Loss, SequenceClassifierOutput
+from .parameter import Parameter
+
+Array = NDArray[Any]
+
+
+class KeysOfState(NamedTuple):
+    """What `load_state_dict` did not find, and what it did not want."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class SequenceClassifier:
+    """A classifier over sequences. Make one with `from_pretrained`, or new from a configuration.
+
+    Calling it gives a `SequenceClassifierOutput`; NumPy arrays and lists in, NumPy out; torch
+    tensors in, torch tensors out, and ``loss.backward()`` works either way.
+    """
+
+    config_class: ClassVar[type[PretrainedConfig]]
+    base_model_prefix: ClassVar[str]
+    main_input_name: ClassVar[str] = "input_ids"
+    input_names: ClassVar[tuple[str, ...]] = (
+        "input_ids",
+        "attention_mask",
+        "token_type_ids",
+        "position_ids",
+        "labels",
+    )
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        self._build(config)
+        initialise(list(self.parameters()), config.initializer_range, config.pad_token_id)
+
+    def _build(self, config: PretrainedConfig) -> None:
+        if not isinstance(config, self.config_class):
+            raise TypeError(
+                f"{type(self).__name__} needs a {self.config_class.__name__}, "
+                f"got {type(config).__name__}"
+            )
+        self.config = config
+        self.core = _core.Model(config.core())
+        if config.problem_type is not None:
+            self.core.problem_type = config.problem_type
+        self.training = True
+        self.has_gradients = False
+        # Which AdamW each parameter's moments belong to, and whether they may be other than 0.
+        self.moment_owners: dict[int, weakref.ref[Any]] = {}
+        self.moments_used = False
+        self._parameters = self._list_parameters()
+        self._dropout_seed = dropout_seed()
+        self._runs = 0
+        self._open_run: int | None = None
+
+    def _list_parameters(self) -> list[Parameter]:
+        """The core's parameters in the order of Hugging Face's modules, weight before bias."""
+        entries = [
+            Parameter(self, index, name, self.core.parameter(index), decays)
+            for index, (name, _, decays) in enumerate(self.core.parameters())
+        ]
+        modules: dict[str, list[Parameter]] = {}
+        for entry in entries:
+            modules.setdefault(entry.name.rpartition(".")[0], []).append(entry)
+        return [entry for module in modules.values() for entry in module]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        config: PretrainedConfig | None = None,
+        ignore_mismatched_sizes: bool = False,
+        **kwargs: Any,
+    ) -> SequenceClassifier:
+        """Loads a model of a folder or of the hub, in evaluation mode.
+
+        Weights the file lacks (a new classifier) are initialised as Hugging Face does after the
+        same seed. `kwargs` are fields of the configuration (num_labels, id2label, label2id,
+        problem_type, dropouts) and options of the hub (revision, token, cache_dir, ...).
+
+        Raises OSError where files are missing, ValueError for files that are damaged or of another
+        model or for a configuration that is not supported, TypeError for unknown keywords.
+        """
+        if config is None:
+            config = cls.config_class.from_pretrained(pretrained_model_name_or_path, **kwargs)
+        elif unknown := [key for key in kwargs if key not in HUB_OPTIONS]:
+            raise TypeError(f"with config= given, {', '.join(unknown)} must be set in it")
+        options = {key: kwargs[key] for key in HUB_OPTIONS if key in kwargs}
+        model = cls.__new__(cls)
+        model._build(config)
+        report = load_weights(
+            model.parameters(),
+            f"{cls.base_model_prefix}.",
+            pretrained_model_name_or_path,
+            ignore_mismatched_sizes,
+            **options,
+        )
+        missing = set(report.missing_keys)
+        initialise(
+            [p for p in model.parameters() if p.name in missing],
+            config.initializer_range,
+            config.pad_token_id,
+        )
+        report.log(cls.__name__, os.fspath(pretrained_model_name_or_path))
+        return model.eval()
+
+    # Modes, parameters, state
+
+    def train(self, mode: bool = True) -> SequenceClassifier:
+        """Switches dropout on (or off); returns the model."""
+        self.training = mode
+        return self
+
+    def eval(self) -> SequenceClassifier:
+        """Switches dropout off; returns the model."""
+        return self.train(False)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """The parameters, in the order of Hugging Face's modules."""
+        return iter(self._parameters)
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(name, parameter) of each parameter."""
+        return ((parameter.name, parameter) for parameter in self._parameters)
+
+    def num_parameters(
+        self, only_trainable: bool = False, exclude_embeddings: bool = False
+    ) -> int:
+        """How many numbers the model has, all of them trainable."""
+        del only_trainable
+        return sum(
+            parameter.numel()
+            for parameter in self._parameters
+            if not (exclude_embeddings and "_embeddings.weight" in parameter.name)
+        )
+
+    def state_dict(self) -> dict[str, NDArray[np.float32]]:
+        """{name: float32 array}, sharing the model's memory: copy what is to outlive a step."""
+        return {parameter.name: parameter.data for parameter in self._parameters}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> KeysOfState:
+        """Copies NumPy arrays or torch tensors into the parameters.
+
+        Raises RuntimeError, before anything is copied, for a wrong shape, or where strict for
+        missing or unexpected keys.
+        """
+        wanted = {parameter.name: parameter for parameter in self._parameters}
+        missing = [name for name in wanted if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in wanted]
+        if strict and (missing or unexpected):
+            raise RuntimeError(f"state dict lacks {missing} and has no place for {unexpected}")
+        arrays = {name: as_float32(name, state_dict[name]) for name in wanted if name in state_dict}
+        for name, array in arrays.items():
+            if array.shape != wanted[name].shape:
+                raise RuntimeError(
+                    f"{name} has shape {array.shape}, but the model's is {wanted[name].shape}"
+                )
+        for name, array in arrays.items():
+            wanted[name].data[...] = array
+        return KeysOfState(missing, unexpected)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients; with set_to_none=False they are arrays of zeros."""
+        self.core.zero_gradients()
+        self.has_gradients = not set_to_none
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels the classifier tells apart."""
+        return self.config.num_labels
+
+    @property
+    def device(self) -> Any:
+        """The CPU: a torch.device where torch is loaded, else "cpu"."""
+        torch = sys.modules.get("torch")
+        return "cpu" if torch is None else torch.device("cpu")
+
+    def to(self, device: Any) -> SequenceClassifier:
+        """Accepts the CPU. Raises ValueError for any other device or a type of number."""
+        if str(device) != "cpu":
+            raise ValueError(
+                f".to({str(device)!r}) is not supported: ftcore computes on the CPU in float32; "
+                'keep the model and its inputs on "cpu"'
+            )
+        return self
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+        """Writes config.json and model.safetensors, which transformers loads too.
+
+        Each file is replaced as a whole, or not at all. Raises OSError where that fails.
+        """
+        folder = pathlib.Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.architectures = [type(self).__name__]
+        save_weights(folder, self.parameters())
+        self.config.save_pretrained(folder)
+        sync_folder(folder)
+
+    # Forward and backward
+
+    def forward(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        inputs_embeds: Any = None,
+        labels: Any = None,
+        *,
+        return_dict: bool | None = None,
+        **unsupported: Any,
+    ) -> SequenceClassifierOutput | tuple[Any, ...]:
+        """Logits of a padded batch, and its loss where labels are given.
+
+        input_ids, attention_mask, token_type_ids, position_ids: [batch, length] integers (NumPy,
+        lists or torch). labels: [batch] integers for one label of several, [batch] numbers for
+        regression (num_labels=1), [batch, num_labels] numbers for several labels at once.
+
+        Raises ValueError for shapes, ids or labels out of range or sequences too long, TypeError
+        for arguments that are not supported.
+        """
+        for name, value in {"inputs_embeds": inputs_embeds, **unsupported}.items():
+            if value is not None and value is not False:
+                raise TypeError(
+                    f"{name} is not supported: {type(self).__name__} takes "
+                    f"{', '.join(self.input_names)}"
+                )
+        if input_ids is None:
+            raise ValueError("input_ids must be given")
+        inputs = (input_ids, attention_mask, token_type_ids, position_ids, labels)
+        torch_bridge = None
+        if any(_is_tensor(value) for value in inputs):
+            from . import torch_bridge
+        batch = self.pack(*inputs)
+        if torch_bridge is not None:
+            wants_gradient = torch_bridge.grad_enabled()
+        else:
+            wants_gradient = labels is not None
+        run, loss, logits = self.run(batch, wants_gradient)
+        result: tuple[Any, Any]
+        if torch_bridge is not None:
+            result = torch_bridge.to_tensors(self, run, loss, logits)
+        else:
+            result = (None if loss is None or run is None else Loss(loss, self, run), logits)
+        output = SequenceClassifierOutput(*result)
+        return output.to_tuple() if return_dict is False else output
+
+    __call__ = forward
+
+    def pack(
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        labels: Any = None,
+    ) -> _core.Batch:
+        """The packed batch of a padded one, its labels as the loss takes them."""
+        if labels is not None:
+            labels = self._fit_labels(_as_array(labels))
+        return _core.pack_padded(
+            _as_array(input_ids),
+            None if attention_mask is None else _as_array(attention_mask),
+            None if token_type_ids is None else _as_array(token_type_ids),
+            None if position_ids is None else _as_array(position_ids),
+            labels,
+        )
+
+    def choose_problem(self, labels: Array) -> str:
+        """The configuration's problem_type, chosen by the labels where it is None."""
+        if self.config.problem_type is None:
+            if self.config.num_labels == 1:
+                self.config.problem_type = "regression"
+            elif labels.dtype.kind in "iu":
+                self.config.problem_type = "single_label_classification"
+            else:
+                self.config.problem_type = "multi_label_classification"
+        if self.core.problem_type != self.config.problem_type:
+            self.core.problem_type = self.config.problem_type
+        return self.config.problem_type
+
+    def _fit_labels(self, labels: Array) -> Array:
+        if self.choose_problem(labels) == "single_label_classification":
+            if labels.dtype.kind not in "iu":
+                raise TypeError(
+                    f"labels must be integers for {self.config.problem_type}, not {labels.dtype}"
+                )
+            return labels.reshape(-1)
+        width = self.config.num_labels
+        if labels.size % width:
+            raise ValueError(f"labels of shape {labels.shape} are not [batch, {width}]")
+        return labels.reshape(-1, width).astype(np.float32)
+
+    def run(
+        self, batch: _core.Batch, wants_gradient: bool
+    ) -> tuple[int | None, float | None, NDArray[np.float32]]:
+        """(the run's number for `backward_of`, or None; the loss or None; logits)."""
+        self._runs += 1
+        loss, logits = self.core.forward(
+            batch,
+            training=self.training,
+            seed=self._dropout_seed,
+            step=self._runs,
+            keep=wants_gradient,
+        )
+        self._open_run = self._runs if wants_gradient else None
+        return self._open_run, loss, logits
+
+    def backward_of(
+        self, run: int, loss_scale: float, dlogits: NDArray[np.float32] | None
+    ) -> None:
+        """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients, once for each run.
+
+        Raises RuntimeError for a run that has been through backward, or that another followed.
+        """
+        if run != self._open_run:
+            _refuse_run(run, self._runs)
+        self._open_run = None
+        self.core.backward(loss_scale, dlogits)
+        self.has_gradients = True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.num_parameters():,} parameters)"
+
+
+class BertForSequenceClassification(SequenceClassifier):
+    """BERT (Devlin et al. 2018) with a pooler and a classifier."""
+
+    config_class = BertConfig
+    base_model_prefix = "bert"
+
+
+class DistilBertForSequenceClassification(SequenceClassifier):
+    """DistilBERT (Sanh et al. 2019) with a pre-classifier and a classifier."""
+
+    config_class = DistilBertConfig
+    base_model_prefix = "distilbert"
+    input_names = ("input_ids", "attention_mask", "position_ids", "labels")
+
+    def pack(
+        self,
+        input_ids: Any,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        labels: Any = None,
+    ) -> _core.Batch:
+        """The packed batch of a padded one; token types other than 0 are refused."""
+        if token_type_ids is not None and _as_array(token_type_ids).any():
+            raise ValueError(
+                "DistilBERT has no token types: leave token_type_ids out, or load the tokenizer "
+                "from the DistilBERT checkpoint, which gives none"
+            )
+        return super().pack(input_ids, attention_mask, None, position_ids, labels)
+
+
+_CLASSES: dict[type[PretrainedConfig], type[SequenceClassifier]] = {
+    model.config_class: model
+    for model in (BertForSequenceClassification, DistilBertForSequenceClassification)
+}
+
+
+class AutoModelForSequenceClassification:
+    """Makes the classifier that a configuration asks for."""
+
+    def __init__(self) -> None:
+        raise OSError(
+            "AutoModelForSequenceClassification is made by its from_pretrained(name_or_path) or "
+            "from_config(config)"
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> SequenceClassifier:
+        """See `SequenceClassifier.from_pretrained`."""
+        own = ("config", "ignore_mismatched_sizes")
+        config = kwargs.get("config")
+        if config is None:
+            fields = {key: value for key, value in kwargs.items() if key not in own}
+            config = load_config(pretrained_model_name_or_path, **fields)
+            kwargs = {k: v for k, v in kwargs.items() if k in own or k in HUB_OPTIONS}
+            kwargs["config"] = config
+        return cls._class_of(config).from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: PretrainedConfig) -> SequenceClassifier:
+        """A new model with initial weights."""
+        return cls._class_of(config)(config)
+
+    @staticmethod
+    def _class_of(config: Any) -> type[SequenceClassifier]:
+        model = _CLASSES.get(type(config))
+        if model is None:
+            raise TypeError(
+                f"config must be one of {', '.join(c.__name__ for c in _CLASSES)}, "
+                f"got {type(config).__name__}"
+            )
+        return model
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _as_array(value: Any) -> Array:
+    """A NumPy array of lists, arrays, or torch tensors on the CPU."""
+    if _is_tensor(value):
+        if value.device.type != "cpu":
+            raise ValueError(f"inputs must be on the CPU, not on {value.device}: call .cpu() first")
+        return value.detach().numpy()
+    return np.asarray(value)
+
+
+def _refuse_run(run: int, latest: int) -> NoReturn:
+    if run < latest:
+        raise RuntimeError(
+            "backward() must come before the model's next call: activations are kept for the "
+            "latest one only"
+        )
+    raise RuntimeError("backward() has already been called on this output: run the model again")

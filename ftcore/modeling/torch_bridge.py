@@ -1,0 +1,51 @@
+"""The step as one node of torch's graph. Imported only where torch tensors come in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .sequence_classification import SequenceClassifier
+
+
+class _Step(torch.autograd.Function):
+    """(loss, logits) of a forward pass that has been run, whose backward is the core's."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Any, model: Any, run: int, loss: Any, logits: Any) -> Any:
+        ctx.model, ctx.run = model, run
+        ctx.set_materialize_grads(False)
+        tensor = torch.from_numpy(logits)
+        if loss is None:
+            return None, tensor
+        return torch.tensor(loss, dtype=torch.float32), tensor
+
+    @staticmethod
+    def backward(ctx: Any, dloss: Any, dlogits: Any) -> Any:
+        scale = 0.0 if dloss is None else dloss.item()
+        if dlogits is not None:
+            dlogits = dlogits.detach().float().contiguous().numpy()
+        ctx.model.backward_of(ctx.run, scale, dlogits)
+        return None, None, None, None, None
+
+
+def grad_enabled() -> bool:
+    """Whether torch records a graph."""
+    return torch.is_grad_enabled()
+
+
+def to_tensors(
+    model: SequenceClassifier, run: int | None, loss: float | None, logits: NDArray[np.float32]
+) -> tuple[Any, Any]:
+    """(loss, logits) as tensors: float32 [] and [batch, num_labels]; with a graph unless run is
+    None."""
+    if run is None:
+        value = None if loss is None else torch.tensor(loss, dtype=torch.float32)
+        return value, torch.from_numpy(logits)
+    # torch records the node because one of its inputs wants a gradient; none flows into it.
+    anchor = torch.zeros((), requires_grad=True)
+    return _Step.apply(anchor, model, run, loss, logits)

@@ -1,0 +1,145 @@
+"""Files that are either whole or not there: written beside their place, synced, renamed.
+
+safetensors files are written tensor by tensor from the memory they lie in, so that saving a model
+needs no second copy of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HEADER_ALIGNMENT = 8
+_TYPES = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    # NumPy has no bfloat16: its bits, to be widened.
+    "BF16": np.dtype("<u2"),
+}
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """A binary file to write; on success it takes the place of `path`, on failure it is gone.
+
+    Raises OSError (a full disk, a folder that cannot be written), `path` being what it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace_file(path: pathlib.Path, content: bytes) -> None:
+    """Writes a small file; see `replacing`."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def sync_folder(path: pathlib.Path) -> None:
+    """Makes renames in a folder last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_tensors(
+    path: pathlib.Path,
+    tensors: Iterable[tuple[str, NDArray[np.float32]]],
+    metadata: Mapping[str, str],
+) -> None:
+    """Writes float32 tensors as a safetensors file; see `replacing`."""
+    tensors = list(tensors)
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    offset = 0
+    for name, tensor in tensors:
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + tensor.nbytes],
+        }
+        offset += tensor.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _HEADER_ALIGNMENT)
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for _, tensor in tensors:
+            file.write(np.ascontiguousarray(tensor, "<f4").reshape(-1).view(np.uint8).data)
+
+
+class TensorFile:
+    """A safetensors file, mapped into memory: names, and tensors as float32 on request.
+
+    Raises ValueError for a file that is truncated or otherwise no safetensors file.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        # The library checks the whole layout; float32 copies are made from the map by `read_into`,
+        # because NumPy has no bfloat16 for the library to give.
+        from safetensors import SafetensorError, safe_open
+
+        self.path = path
+        try:
+            with safe_open(os.fspath(path), framework="numpy"):
+                pass
+        except SafetensorError as error:
+            raise ValueError(
+                f"{path} is not a whole safetensors file ({error}): fetch or save it again"
+            ) from error
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+        self._start = 8 + length
+        self.metadata: dict[str, str] = header.pop("__metadata__", None) or {}
+        self._entries: dict[str, dict] = header
+        self._map: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
+
+    def names(self) -> list[str]:
+        """The tensors' names, in the file's order."""
+        return list(self._entries)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A tensor's shape."""
+        return tuple(self._entries[name]["shape"])
+
+    def read_into(self, name: str, target: NDArray[np.float32]) -> None:
+        """Copies a tensor into `target`, of its shape, as float32.
+
+        Raises ValueError where the shapes differ or the tensor is not of a floating-point type.
+        """
+        entry = self._entries[name]
+        if self.shape(name) != target.shape:
+            raise ValueError(
+                f"{self.path}: {name} has shape {self.shape(name)}, "
+                f"but the model's is {target.shape}"
+            )
+        dtype = _TYPES.get(entry["dtype"])
+        if dtype is None:
+            raise ValueError(
+                f"{self.path}: {name} is {entry['dtype']}; only {', '.join(_TYPES)} can be loaded"
+            )
+        begin, end = (self._start + offset for offset in entry["data_offsets"])
+        # The map's bytes may not be aligned; NumPy copies from them all the same.
+        stored = self._map[begin:end].view(dtype).reshape(target.shape)
+        if entry["dtype"] == "BF16":
+            bits = stored.astype(np.uint32)
+            bits <<= 16
+            stored = bits.view(np.float32)
+        target[...] = stored

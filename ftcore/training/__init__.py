@@ -1,0 +1,1 @@
+"""Trainer and what belongs to it, under transformers' names."""
