@@ -1,1 +1,109 @@
-"""ftcore: fine-tunes BERT-family classifiers on a fused C train step."""
+"""ftcore: fine-tunes BERT-family classifiers on a fused C train step.
+
+The names are transformers'. Importing ftcore loads nothing else: each name is loaded when it is
+first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .data import DataCollatorWithPadding, default_data_collator
+    from .modeling.config import BertConfig, DistilBertConfig
+    from .modeling.output import SequenceClassifierOutput
+    from .modeling.sequence_classification import (
+        AutoModelForSequenceClassification,
+        BertForSequenceClassification,
+        DistilBertForSequenceClassification,
+    )
+    from .optimization import (
+        AdamW,
+        clip_grad_norm_,
+        get_constant_schedule,
+        get_constant_schedule_with_warmup,
+        get_cosine_schedule_with_warmup,
+        get_linear_schedule_with_warmup,
+        get_scheduler,
+    )
+    from .seeding import set_seed
+    from .tokenization import AutoTokenizer, BatchEncoding
+    from .training.arguments import TrainingArguments
+    from .training.callbacks import EarlyStoppingCallback, TrainerCallback
+    from .training.outputs import EvalPrediction, PredictionOutput
+    from .training.state import TrainerControl, TrainerState
+    from .training.trainer import Trainer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "data": ("DataCollatorWithPadding", "default_data_collator"),
+    "modeling.config": ("BertConfig", "DistilBertConfig"),
+    "modeling.output": ("SequenceClassifierOutput",),
+    "modeling.sequence_classification": (
+        "AutoModelForSequenceClassification",
+        "BertForSequenceClassification",
+        "DistilBertForSequenceClassification",
+    ),
+    "optimization": (
+        "AdamW",
+        "clip_grad_norm_",
+        "get_constant_schedule",
+        "get_constant_schedule_with_warmup",
+        "get_cosine_schedule_with_warmup",
+        "get_linear_schedule_with_warmup",
+        "get_scheduler",
+    ),
+    "seeding": ("set_seed",),
+    "tokenization": ("AutoTokenizer", "BatchEncoding"),
+    "training.arguments": ("TrainingArguments",),
+    "training.callbacks": ("EarlyStoppingCallback", "TrainerCallback"),
+    "training.outputs": ("EvalPrediction", "PredictionOutput"),
+    "training.state": ("TrainerControl", "TrainerState"),
+    "training.trainer": ("Trainer",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AdamW",
+    "AutoModelForSequenceClassification",
+    "AutoTokenizer",
+    "BatchEncoding",
+    "BertConfig",
+    "BertForSequenceClassification",
+    "DataCollatorWithPadding",
+    "DistilBertConfig",
+    "DistilBertForSequenceClassification",
+    "EarlyStoppingCallback",
+    "EvalPrediction",
+    "PredictionOutput",
+    "SequenceClassifierOutput",
+    "Trainer",
+    "TrainerCallback",
+    "TrainerControl",
+    "TrainerState",
+    "TrainingArguments",
+    "__version__",
+    "clip_grad_norm_",
+    "default_data_collator",
+    "get_constant_schedule",
+    "get_constant_schedule_with_warmup",
+    "get_cosine_schedule_with_warmup",
+    "get_linear_schedule_with_warmup",
+    "get_scheduler",
+    "set_seed",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ftcore' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

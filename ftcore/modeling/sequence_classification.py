@@ -341,6 +341,10 @@ class SequenceClassifier:
         self.core.backward(loss_scale, dlogits)
         self.has_gradients = True
 
+    def forget_run(self) -> None:
+        """Lets go of the latest run, whose activations another user of the core overwrites."""
+        self._open_run = None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.num_parameters():,} parameters)"
 

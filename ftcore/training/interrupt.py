@@ -45,5 +45,6 @@ def deferred_interrupt() -> Iterator[Interrupt]:
     signal.signal(signal.SIGINT, interrupt.press)
     try:
         yield interrupt
+        interrupt.check()
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,213 @@
+"""Checkpoints: folders checkpoint-N, each whole or not there.
+
+    checkpoint-500/
+      config.json, model.safetensors   the model, as save_pretrained writes it
+      optimizer.safetensors            AdamW's moments: exp_avg.NAME and exp_avg_sq.NAME
+      optimizer.json, scheduler.json   their settings and counts
+      rng_state.json                   Python's and NumPy's global generators
+      trainer_state.json               progress and log history
+      training_args.json               the training arguments, for the reader
+      the tokenizer's files
+
+Dropout's masks and the order of rows depend on seed and step alone, so a resumed run takes the
+same steps as one that was never interrupted. No pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+from typing import Any
+
+import numpy as np
+
+from ..modeling.checkpoint import load_weights
+from ..modeling.sequence_classification import SequenceClassifier
+from ..optimization import AdamW, LRScheduler
+from ..storage import TensorFile, replace_file, save_tensors, sync_folder
+from .arguments import TrainingArguments
+from .state import TrainerState
+
+STATE_NAME = "trainer_state.json"
+_ARGUMENTS_NAME = "training_args.json"
+_MOMENTS_NAME = "optimizer.safetensors"
+_OPTIMIZER_NAME = "optimizer.json"
+_SCHEDULER_NAME = "scheduler.json"
+_RNG_NAME = "rng_state.json"
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_FOLDER = re.compile(r"checkpoint-(\d+)")
+
+
+def save_model_files(
+    folder: pathlib.Path, model: SequenceClassifier, tokenizer: Any, args: TrainingArguments
+) -> None:
+    """Writes the model, the tokenizer and the training arguments into a folder."""
+    model.save_pretrained(folder)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(os.fspath(folder))
+    replace_file(folder / _ARGUMENTS_NAME, (args.to_json_string() + "\n").encode())
+
+
+def save_checkpoint(
+    folder: pathlib.Path,
+    model: SequenceClassifier,
+    tokenizer: Any,
+    args: TrainingArguments,
+    state: TrainerState,
+    optimizer: AdamW,
+    scheduler: LRScheduler,
+) -> None:
+    """Writes a checkpoint beside its place and then moves it there.
+
+    Raises OSError where that fails (a full disk); a checkpoint that was there before stays.
+    """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    replaced = folder.with_name(f".{folder.name}.{os.getpid()}.replaced")
+    try:
+        partial.mkdir(parents=True)
+        save_model_files(partial, model, tokenizer, args)
+        if not args.save_only_model:
+            _save_optimizer(partial, optimizer, scheduler)
+            _write_json(partial / _RNG_NAME, _rng_state())
+        replace_file(partial / STATE_NAME, state.to_json_string().encode())
+        sync_folder(partial)
+        if folder.exists():
+            folder.rename(replaced)
+        partial.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{folder.name} could not be saved ({error.strerror or error}); earlier checkpoints "
+            "are whole",
+            os.fspath(folder),
+        ) from error
+    finally:
+        if replaced.exists() and not folder.exists():
+            replaced.rename(folder)
+        for leftover in (partial, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _save_optimizer(folder: pathlib.Path, optimizer: AdamW, scheduler: LRScheduler) -> None:
+    model = optimizer.model
+    moments = (
+        (f"{kind}.{parameter.name}", model.core.moments(parameter._index)[number])
+        for number, kind in enumerate(_MOMENTS)
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    )
+    save_tensors(folder / _MOMENTS_NAME, moments, {"format": "pt"})
+    settings = {"steps": optimizer.steps, "param_groups": optimizer.group_options()}
+    _write_json(folder / _OPTIMIZER_NAME, settings)
+    _write_json(folder / _SCHEDULER_NAME, scheduler.state_dict())
+
+
+def load_model(folder: pathlib.Path, model: SequenceClassifier) -> None:
+    """Loads a checkpoint's weights. Raises ValueError unless all of them are there."""
+    report = load_weights(model.parameters(), f"{model.base_model_prefix}.", folder)
+    if report.missing_keys:
+        raise ValueError(f"{folder} lacks {', '.join(report.missing_keys)}")
+
+
+def load_optimizer(folder: pathlib.Path, optimizer: AdamW, scheduler: LRScheduler) -> None:
+    """Takes up optimizer and schedule where a checkpoint left them.
+
+    Raises OSError where the checkpoint has none, ValueError where they do not fit.
+    """
+    path = folder / _MOMENTS_NAME
+    if not path.exists():
+        pickled = (folder / "optimizer.pt").exists()
+        raise FileNotFoundError(
+            f"{folder} has no {_MOMENTS_NAME}, so training cannot be resumed from it"
+            + (
+                ": optimizer.pt is a pickle, which is not read"
+                if pickled
+                else " (save_only_model leaves it out)"
+            )
+            + "; load the model with from_pretrained and train anew"
+        )
+    settings = _read_json(folder / _OPTIMIZER_NAME)
+    file = TensorFile(path)
+    held = set(file.names())
+    model = optimizer.model
+    optimizer.load_group_options(settings["param_groups"], settings["steps"])
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for kind, moment in zip(_MOMENTS, model.core.moments(parameter._index), strict=True):
+                name = f"{kind}.{parameter.name}"
+                if name not in held:
+                    raise ValueError(f"{path} lacks {name}")
+                file.read_into(name, moment)
+    model.core.reload_moments()
+    scheduler.load_state_dict(_read_json(folder / _SCHEDULER_NAME))
+
+
+def load_rng_state(folder: pathlib.Path) -> None:
+    """Puts Python's and NumPy's global generators where they were."""
+    state = _read_json(folder / _RNG_NAME)
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    kind, words, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((kind, np.array(words, np.uint32), position, has_gauss, gauss))
+
+
+def _rng_state() -> dict[str, Any]:
+    kind, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, np.asarray(words).tolist(), position, has_gauss, gauss],
+    }
+
+
+def checkpoints(output_dir: pathlib.Path) -> list[pathlib.Path]:
+    """The checkpoints in a folder, by their step."""
+    found = [
+        (int(match[1]), path)
+        for path in output_dir.iterdir()
+        if (match := _FOLDER.fullmatch(path.name)) and path.is_dir()
+    ]
+    return [path for _, path in sorted(found)]
+
+
+def rotate(output_dir: pathlib.Path, limit: int | None, newest: pathlib.Path, best: str | None):
+    """Deletes the oldest checkpoints beyond `limit`, but neither the newest nor the best."""
+    if limit is None or limit <= 0:
+        return
+    kept = {newest.name}
+    if best is not None:
+        kept.add(pathlib.Path(best).name)
+    # The newest is last whatever its number: an output folder may hold those of an earlier run.
+    oldest_first = sorted(checkpoints(output_dir), key=lambda path: path.stat().st_mtime_ns)
+    surplus = len(oldest_first) - max(limit, len(kept))
+    for path in oldest_first:
+        if surplus <= 0:
+            break
+        if path.name not in kept:
+            shutil.rmtree(path)
+            surplus -= 1
+
+
+def check_writable(folder: pathlib.Path) -> None:
+    """Makes a folder and writes to it. Raises OSError where that cannot be done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".ftcore-{os.getpid()}.probe"
+    try:
+        probe.write_bytes(b"")
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _write_json(path: pathlib.Path, value: Any) -> None:
+    replace_file(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _read_json(path: pathlib.Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,47 @@
+"""A pass over a data set without training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..modeling.sequence_classification import SequenceClassifier
+from .loader import BatchLoader
+
+
+def run_evaluation(
+    model: SequenceClassifier,
+    loader: BatchLoader,
+    wants_logits: bool,
+    after_batch: Callable[[], None],
+) -> tuple[NDArray[np.float32] | None, NDArray[Any] | None, float | None]:
+    """(logits [rows, num_labels], labels, mean loss), in the order of the data set.
+
+    Logits and labels are None where not wanted, labels and loss also where there are none. As in
+    transformers the loss is the mean, over rows, of the losses of their batches, of those that are
+    finite where any is.
+    """
+    model.eval()
+    logits: list[NDArray[np.float32]] = []
+    labels: list[NDArray[Any]] = []
+    losses: list[tuple[float, int]] = []
+    for batch in loader.batches(np.arange(loader.rows, dtype=np.int64)):
+        _, loss, batch_logits = model.run(batch, wants_gradient=False)
+        if loss is not None:
+            losses.append((loss, batch.sequences))
+        if wants_logits:
+            logits.append(batch_logits)
+            if batch.labels is not None:
+                labels.append(np.array(batch.labels))
+        after_batch()
+    finite = [entry for entry in losses if math.isfinite(entry[0])] or losses
+    rows = sum(count for _, count in finite)
+    mean = sum(loss * count for loss, count in finite) / rows if finite else None
+    all_labels = np.concatenate(labels) if labels else None
+    if all_labels is not None and all_labels.ndim == 2 and all_labels.shape[1] == 1:
+        all_labels = all_labels[:, 0]
+    return np.concatenate(logits) if logits else None, all_labels, mean

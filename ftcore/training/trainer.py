@@ -1,0 +1,615 @@
+"""Trainer: transformers' loop of epochs and steps around the fused step of the core."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..modeling.sequence_classification import SequenceClassifier
+from ..optimization import AdamW, LRScheduler, get_scheduler
+from ..seeding import set_seed
+from . import checkpointing
+from .arguments import TrainingArguments, as_training_arguments
+from .callbacks import (
+    CallbackHandler,
+    DefaultFlowCallback,
+    PrinterCallback,
+    ProgressCallback,
+)
+from .evaluation import run_evaluation
+from .interrupt import Interrupt, deferred_interrupt
+from .loader import BatchLoader, make_loader
+from .outputs import EvalPrediction, PredictionOutput, TrainOutput, speed_metrics
+from .state import TrainerControl, TrainerState
+
+logger = logging.getLogger(__name__)
+
+# Methods of transformers' Trainer that a subclass may override there, and that are not called here.
+_NOT_CALLED = (
+    "compute_loss",
+    "create_optimizer",
+    "create_optimizer_and_scheduler",
+    "create_scheduler",
+    "evaluation_loop",
+    "get_eval_dataloader",
+    "get_test_dataloader",
+    "get_train_dataloader",
+    "prediction_step",
+    "training_step",
+)
+# Floating-point operations a token and weight, forward and backward: transformers' reckoning.
+_FLOPS = 6
+
+
+class Trainer:
+    """Trains and evaluates a classifier, as transformers' Trainer does.
+
+    Args:
+        model: a model of ftcore's, from AutoModelForSequenceClassification.
+        args: TrainingArguments, ftcore's or transformers'; without them the defaults.
+        data_collator: with None, ftcore's or transformers' DataCollatorWithPadding, or a
+            default_data_collator, batches are packed without padding, straight from columns that
+            are read once. Any other callable is called with lists of rows, and its batches packed.
+        train_dataset, eval_dataset: a datasets.Dataset or a sequence of dicts; eval_dataset may be
+            a dict of them by name.
+        processing_class: the tokenizer, saved with the model; tokenizer is its older name.
+        compute_metrics: called with an `EvalPrediction`, gives {name: number}.
+        callbacks: TrainerCallback classes or instances, ftcore's or transformers'.
+        optimizers: an AdamW over the model and its schedule, either of which may be None.
+
+    Rows come in the order in which transformers' Trainer takes them for the same seed.
+    """
+
+    def __init__(
+        self,
+        model: SequenceClassifier | None = None,
+        args: TrainingArguments | None = None,
+        data_collator: Any = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        processing_class: Any = None,
+        model_init: None = None,
+        compute_loss_func: None = None,
+        compute_metrics: Callable[[EvalPrediction], Mapping[str, Any]] | None = None,
+        callbacks: Iterable[Any] | None = None,
+        optimizers: tuple[AdamW | None, LRScheduler | None] = (None, None),
+        optimizer_cls_and_kwargs: None = None,
+        preprocess_logits_for_metrics: None = None,
+        *,
+        tokenizer: Any = None,
+    ) -> None:
+        for name, value, alternative in (
+            ("model_init", model_init, "pass model"),
+            ("compute_loss_func", compute_loss_func, "write the loop with model(**batch)"),
+            ("optimizer_cls_and_kwargs", optimizer_cls_and_kwargs, "pass optimizers"),
+            (
+                "preprocess_logits_for_metrics",
+                preprocess_logits_for_metrics,
+                "do it in compute_metrics",
+            ),
+        ):
+            if value is not None:
+                raise ValueError(f"Trainer({name}=...) is not supported: {alternative}")
+        self.args = as_training_arguments(
+            TrainingArguments("tmp_trainer") if args is None else args
+        )
+        logging.getLogger("ftcore").setLevel(self.args.get_process_log_level())
+        set_seed(self.args.seed)
+        self.model = _check_model(model)
+        if processing_class is not None and tokenizer is not None:
+            raise ValueError("pass processing_class or tokenizer, which is its older name")
+        self.processing_class = processing_class if tokenizer is None else tokenizer
+        if data_collator is not None and not callable(data_collator):
+            raise TypeError(f"data_collator must be callable, got {type(data_collator).__name__}")
+        self.data_collator = data_collator
+        self.train_dataset = train_dataset
+        self.eval_dataset = eval_dataset
+        self.compute_metrics = compute_metrics
+        if self.args.eval_strategy != "no" and eval_dataset is None:
+            raise ValueError(
+                f"eval_strategy is {self.args.eval_strategy.value!r}, but there is no eval_dataset"
+            )
+        self.optimizer, self.lr_scheduler = _check_optimizers(optimizers, self.model)
+        self._made_scheduler = False
+        self._interrupt = Interrupt()
+        progress = PrinterCallback if self.args.disable_tqdm else ProgressCallback
+        self.callback_handler = CallbackHandler([DefaultFlowCallback, *(callbacks or ()), progress])
+        os.makedirs(self.args.output_dir, exist_ok=True)
+        self.control = TrainerControl()
+        self.state = TrainerState()
+        self._event("on_init_end")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _NOT_CALLED:
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__} overrides {name}, which ftcore's Trainer does not call, its "
+                    "step being one fused operation: use callbacks, a collator, optimizers=..., or "
+                    "a loop of your own with model(**batch)"
+                )
+
+    # Training
+
+    def train(self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None):
+        """Trains, and returns TrainOutput(global_step, training_loss, metrics).
+
+        resume_from_checkpoint: a checkpoint's folder, or True for the last one in output_dir.
+
+        Raises ValueError or OSError, before any step, for a data set that does not fit the model,
+        an output folder that cannot be written, or a checkpoint that cannot be resumed from;
+        FloatingPointError naming the step where a loss is not finite, the weights being those
+        before that step; KeyboardInterrupt between steps.
+        """
+        checkpoint = self._find_checkpoint(resume_from_checkpoint)
+        if self.train_dataset is None:
+            raise ValueError("training needs a train_dataset")
+        checkpointing.check_writable(pathlib.Path(self.args.output_dir))
+        loader = self._loader(
+            self.train_dataset, self.args.train_batch_size, self.args.dataloader_drop_last
+        )
+        loader.check(needs_labels=True)
+        if len(loader) == 0:
+            raise ValueError(
+                f"the data set's {loader.rows} rows are fewer than one batch of "
+                f"{loader.batch_size}, and dataloader_drop_last drops it"
+            )
+        with deferred_interrupt() as self._interrupt:
+            return self._train(loader, checkpoint)
+
+    def _train(self, loader: BatchLoader, checkpoint: pathlib.Path | None) -> TrainOutput:
+        args = self.args
+        updates_per_epoch = math.ceil(len(loader) / args.gradient_accumulation_steps)
+        if args.max_steps > 0:
+            max_steps = int(args.max_steps)
+            epochs = math.ceil(max_steps / updates_per_epoch)
+            samples = max_steps * loader.batch_size * args.gradient_accumulation_steps
+        else:
+            max_steps = math.ceil(args.num_train_epochs * updates_per_epoch)
+            epochs = math.ceil(args.num_train_epochs)
+            samples = loader.rows * args.num_train_epochs
+        self._prepare(max_steps)
+        state = self.state = TrainerState()
+        if checkpoint is not None:
+            state = self.state = self._resume(checkpoint)
+        state.train_batch_size = loader.batch_size
+        state.compute_steps(args, max_steps)
+        state.max_steps, state.num_train_epochs = max_steps, epochs
+        self._share(loader)
+        logger.info(
+            "training: %d rows, %d epochs, %d steps of %d rows, %d weights",
+            loader.rows,
+            epochs,
+            max_steps,
+            loader.batch_size * args.gradient_accumulation_steps,
+            self.model.num_parameters(),
+        )
+
+        start_time = time.time()
+        first_step = state.global_step
+        self._loss = self._logged_loss = 0.0
+        self._logged_step = first_step
+        self.model.zero_grad()
+        self._event("on_train_begin")
+        if args.eval_on_start:
+            self._evaluate()
+        for epoch in range(first_step // updates_per_epoch, epochs):
+            self._event("on_epoch_begin")
+            skipped = max(first_step - epoch * updates_per_epoch, 0)
+            self._run_epoch(loader, epoch, skipped)
+            if self.control.should_training_stop:
+                break
+
+        steps = state.global_step - first_step
+        train_loss = (self._logged_loss + self._loss) / max(steps, 0.001)
+        metrics: dict[str, Any] = speed_metrics(
+            "train", start_time, samples * steps / max(max_steps, 1), steps
+        )
+        metrics["total_flos"] = state.total_flos
+        metrics["train_loss"] = train_loss
+        self.log(metrics)
+        if args.load_best_model_at_end and state.best_model_checkpoint is not None:
+            checkpointing.load_model(pathlib.Path(state.best_model_checkpoint), self.model)
+        self._keep_best_alone()
+        self._event("on_train_end")
+        return TrainOutput(state.global_step, train_loss, metrics)
+
+    def _prepare(self, max_steps: int) -> None:
+        """Makes the optimizer and the schedule that were not given."""
+        args = self.args
+        if self.optimizer is None:
+            named = [p for _, p in self.model.named_parameters()]
+            self.optimizer = AdamW(
+                [
+                    {
+                        "params": [p for p in named if p.decays],
+                        "weight_decay": args.weight_decay,
+                    },
+                    {"params": [p for p in named if not p.decays], "weight_decay": 0.0},
+                ],
+                lr=args.learning_rate,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+            )
+        if self.lr_scheduler is None or self._made_scheduler:
+            self.lr_scheduler = get_scheduler(
+                args.lr_scheduler_type,
+                self.optimizer,
+                num_warmup_steps=args.get_warmup_steps(max_steps),
+                num_training_steps=max_steps,
+            )
+            self._made_scheduler = True
+
+    def _run_epoch(self, loader: BatchLoader, epoch: int, skipped: int) -> None:
+        """The optimizer steps of an epoch, but for the first `skipped` of them."""
+        args = self.args
+        if args.train_sampling_strategy == "sequential":
+            order = np.arange(loader.rows, dtype=np.int64)
+        else:
+            seed = args.seed if args.data_seed is None else args.data_seed
+            order = _core.shuffled_order(loader.rows, seed + epoch)
+        done = skipped * args.gradient_accumulation_steps
+        batches = loader.batches(order, done)
+        grad_norm = learning_rate = None
+        while done < len(loader):
+            self._event("on_step_begin")
+            count = min(args.gradient_accumulation_steps, len(loader) - done)
+            micro_batches = []
+            for _ in range(count):
+                micro_batches.append(next(batches))
+                self.state.total_flos += self._flops(loader)
+            done += count
+            loss, grad_norm = self._step(micro_batches)
+            learning_rate = self.lr_scheduler.get_last_lr()[0]
+            self.lr_scheduler.step()
+            self._loss += loss
+            self.state.global_step += 1
+            self.state.epoch = epoch + done / len(loader)
+            self._event("on_step_end")
+            self._log_evaluate_save(grad_norm, learning_rate)
+            self._interrupt.check()
+            if self.control.should_epoch_stop or self.control.should_training_stop:
+                break
+        self._event("on_epoch_end")
+        self._log_evaluate_save(grad_norm, learning_rate)
+
+    def _flops(self, loader: BatchLoader) -> float:
+        return float(_FLOPS * loader.padded_tokens * self._weights)
+
+    @functools.cached_property
+    def _weights(self) -> int:
+        return self.model.num_parameters(exclude_embeddings=True)
+
+    def _step(self, batches: list[_core.Batch]) -> tuple[float, float]:
+        """One optimizer step over micro-batches: (the loss logged, the gradient's norm).
+
+        transformers adds up the micro-batches' mean losses, not dividing by their number, where
+        the model's forward takes any keyword, as BERT's does: so the losses' scale is 1.
+        """
+        optimizer, model = self.optimizer, self.model
+        model.train()
+        model.forget_run()
+        groups, group_of = optimizer.plan()
+        step = optimizer.steps + 1
+        max_norm = self.args.max_grad_norm or math.inf
+        seed = self.args.seed
+        try:
+            if self._listens_within_steps():
+                return self._step_in_parts(batches, groups, group_of, step, max_norm)
+            result = model.core.train_step(
+                batches, 1.0, seed, groups, group_of, step, max_norm
+            )
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"step {self.state.global_step + 1}: {error}; the weights are as they were before "
+                "it. Lower the learning rate, or look for labels or weights that are not finite"
+            ) from error
+        optimizer.took_step()
+        self._event("on_optimizer_step")
+        return result
+
+    def _listens_within_steps(self) -> bool:
+        overrides = self.callback_handler.overrides
+        return overrides("on_pre_optimizer_step") or overrides("on_substep_end")
+
+    def _step_in_parts(
+        self,
+        batches: list[_core.Batch],
+        groups: Any,
+        group_of: NDArray[np.int32],
+        step: int,
+        max_norm: float,
+    ) -> tuple[float, float]:
+        """`_step` in single calls of the core, for callbacks that listen between them."""
+        core = self.model.core
+        core.zero_gradients()
+        total = 0.0
+        for number, batch in enumerate(batches):
+            loss, _ = core.forward(
+                batch, training=True, seed=self.args.seed, step=step, micro_step=number
+            )
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss}")
+            core.backward(1.0)
+            total += loss
+            if number < len(batches) - 1:
+                self._event("on_substep_end")
+        self.model.has_gradients = True
+        norm = core.gradient_norm()
+        if not math.isfinite(norm):
+            raise FloatingPointError(f"the gradient's norm is {norm}")
+        self._event("on_pre_optimizer_step")
+        core.update(groups, group_of, step, max_norm)
+        self.optimizer.took_step()
+        self._event("on_optimizer_step")
+        self.model.zero_grad()
+        return total, norm
+
+    def _log_evaluate_save(self, grad_norm: float | None, learning_rate: float | None) -> None:
+        state = self.state
+        if self.control.should_log and state.global_step > self._logged_step:
+            logs: dict[str, float] = {"loss": self._loss / (state.global_step - self._logged_step)}
+            if grad_norm is not None:
+                logs["grad_norm"] = grad_norm
+            if learning_rate is not None:
+                logs["learning_rate"] = learning_rate
+            self._logged_loss += self._loss
+            self._loss = 0.0
+            self._logged_step = state.global_step
+            self.log(logs)
+        if self.control.should_evaluate:
+            improved = self._note_best(self._evaluate())
+            if self.args.save_strategy == "best":
+                self.control.should_save = improved
+        if self.control.should_save:
+            self._save_checkpoint()
+            self._event("on_save")
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Adds the epoch to logs, appends them to the history, and tells the callbacks."""
+        logs["epoch"] = self.state.epoch
+        self.state.log_history.append({**logs, "step": self.state.global_step})
+        self._event("on_log", logs=logs)
+
+    # Evaluation
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, Any]:
+        """The loss and compute_metrics' numbers over a data set, under prefixed names.
+
+        eval_dataset: instead of Trainer's; a dict of data sets is evaluated one after the other.
+        """
+        _refuse_ignored_keys(ignore_keys)
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if isinstance(dataset, str):
+            dataset = self.eval_dataset[dataset]
+        if dataset is None:
+            raise ValueError("evaluation needs an eval_dataset")
+        if isinstance(dataset, Mapping):
+            metrics: dict[str, Any] = {}
+            for name, part in dataset.items():
+                metrics |= self.evaluate(part, metric_key_prefix=f"{metric_key_prefix}_{name}")
+            return metrics
+        wants_logits = self.compute_metrics is not None and not self.args.prediction_loss_only
+        _, _, metrics = self._run_evaluation(dataset, metric_key_prefix, wants_logits)
+        self.log(metrics)
+        self._event("on_evaluate", metrics=metrics)
+        return metrics
+
+    def predict(
+        self, test_dataset: Any, ignore_keys: None = None, metric_key_prefix: str = "test"
+    ) -> PredictionOutput:
+        """PredictionOutput(logits float32 [rows, num_labels], labels or None, metrics)."""
+        _refuse_ignored_keys(ignore_keys)
+        wants_logits = not self.args.prediction_loss_only
+        result = self._run_evaluation(test_dataset, metric_key_prefix, wants_logits)
+        self._event("on_predict", metrics=result[2])
+        return PredictionOutput(*result)
+
+    def _run_evaluation(
+        self, dataset: Any, prefix: str, wants_logits: bool
+    ) -> tuple[NDArray[np.float32] | None, NDArray[Any] | None, dict[str, Any]]:
+        loader = self._loader(dataset, self.args.eval_batch_size)
+        loader.check(needs_labels=False)
+        self.callback_handler.shared["eval_dataloader"] = loader
+        start_time = time.time()
+
+        def after_batch() -> None:
+            self._event("on_prediction_step")
+            self._interrupt.check()
+
+        predictions, labels, loss = run_evaluation(self.model, loader, wants_logits, after_batch)
+        metrics: dict[str, Any] = {}
+        if loss is not None:
+            metrics[f"{prefix}_loss"] = loss
+        if self.compute_metrics is not None and predictions is not None and labels is not None:
+            computed = self.compute_metrics(EvalPrediction(predictions, labels))
+            for name, value in computed.items():
+                key = name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"
+                metrics[key] = value.item() if hasattr(value, "item") else value
+        metrics |= speed_metrics(prefix, start_time, loader.rows, len(loader))
+        return predictions, labels, metrics
+
+    def _evaluate(self) -> dict[str, Any]:
+        return self.evaluate()
+
+    def _note_best(self, metrics: Mapping[str, Any]) -> bool:
+        """Remembers the best evaluation; returns whether this is it."""
+        args, state = self.args, self.state
+        if args.metric_for_best_model is None:
+            return False
+        name = f"eval_{args.metric_for_best_model.removeprefix('eval_')}"
+        if name not in metrics:
+            raise KeyError(
+                f"metric_for_best_model is {args.metric_for_best_model!r}, but the evaluation gave "
+                f"{', '.join(metrics)}"
+            )
+        value, best = metrics[name], state.best_metric
+        if best is not None and not (value > best if args.greater_is_better else value < best):
+            return False
+        state.best_metric = value
+        if args.save_strategy != "no":
+            state.best_global_step = state.global_step
+        return True
+
+    # Saving and resuming
+
+    def save_model(self, output_dir: str | os.PathLike[str] | None = None) -> None:
+        """Writes model, tokenizer and training arguments to a folder, by default output_dir."""
+        folder = pathlib.Path(self.args.output_dir if output_dir is None else output_dir)
+        checkpointing.save_model_files(folder, self.model, self._tokenizer(), self.args)
+
+    def save_state(self) -> None:
+        """Writes trainer_state.json to output_dir."""
+        path = pathlib.Path(self.args.output_dir, checkpointing.STATE_NAME)
+        path.write_text(self.state.to_json_string(), encoding="utf-8")
+
+    def _tokenizer(self) -> Any:
+        if self.processing_class is not None:
+            return self.processing_class
+        return getattr(self.data_collator, "tokenizer", None)
+
+    def _save_checkpoint(self) -> None:
+        state, output_dir = self.state, pathlib.Path(self.args.output_dir)
+        folder = output_dir / f"checkpoint-{state.global_step}"
+        if state.best_global_step is not None:
+            best = output_dir / f"checkpoint-{state.best_global_step}"
+            if best == folder or best.exists():
+                state.best_model_checkpoint = os.fspath(best)
+        state.stateful_callbacks["TrainerControl"] = self.control.state()
+        checkpointing.save_checkpoint(
+            folder,
+            self.model,
+            self._tokenizer(),
+            self.args,
+            state,
+            self.optimizer,
+            self.lr_scheduler,
+        )
+        checkpointing.rotate(
+            output_dir, self.args.save_total_limit, folder, state.best_model_checkpoint
+        )
+
+    def _keep_best_alone(self) -> None:
+        """With save_total_limit=1 only the best checkpoint stays once training is over."""
+        best = self.state.best_model_checkpoint
+        if best is None or self.args.save_total_limit != 1:
+            return
+        for path in checkpointing.checkpoints(pathlib.Path(self.args.output_dir)):
+            if path.name != pathlib.Path(best).name:
+                shutil.rmtree(path)
+
+    def _find_checkpoint(self, resume: Any) -> pathlib.Path | None:
+        if resume is None or resume is False:
+            return None
+        output_dir = pathlib.Path(self.args.output_dir)
+        if resume is True:
+            found = checkpointing.checkpoints(output_dir) if output_dir.is_dir() else []
+            if not found:
+                raise ValueError(f"there is no checkpoint in {output_dir} to resume from")
+            return found[-1]
+        path = pathlib.Path(resume)
+        if not (path / checkpointing.STATE_NAME).is_file():
+            raise FileNotFoundError(
+                f"{path} is not a checkpoint: it has no {checkpointing.STATE_NAME}"
+            )
+        return path
+
+    def _resume(self, checkpoint: pathlib.Path) -> TrainerState:
+        state = TrainerState.load_from_json(checkpoint / checkpointing.STATE_NAME)
+        checkpointing.load_model(checkpoint, self.model)
+        checkpointing.load_optimizer(checkpoint, self.optimizer, self.lr_scheduler)
+        checkpointing.load_rng_state(checkpoint)
+        return state
+
+    # Callbacks
+
+    def add_callback(self, callback: Any) -> None:
+        """Adds a callback, or a new one of a class."""
+        self.callback_handler.add_callback(callback)
+
+    def pop_callback(self, callback: Any) -> Any:
+        """Removes a callback, or the first of a class, and returns it."""
+        return self.callback_handler.pop_callback(callback)
+
+    def remove_callback(self, callback: Any) -> None:
+        """Removes a callback, or the first of a class."""
+        self.callback_handler.pop_callback(callback)
+
+    def is_world_process_zero(self) -> bool:
+        """True: there is one process."""
+        return True
+
+    is_local_process_zero = is_world_process_zero
+
+    def _event(self, event: str, **kwargs: Any) -> None:
+        self._share(None)
+        self.control = self.callback_handler.call(
+            event, self.args, self.state, self.control, **kwargs
+        )
+
+    def _share(self, train_loader: BatchLoader | None) -> None:
+        """What callbacks get by keyword, as it is now."""
+        shared = self.callback_handler.shared
+        shared.setdefault("eval_dataloader", None)
+        shared.update(
+            model=self.model,
+            processing_class=self.processing_class,
+            optimizer=self.optimizer,
+            lr_scheduler=self.lr_scheduler,
+            train_dataloader=train_loader or shared.get("train_dataloader"),
+        )
+
+    def _loader(self, dataset: Any, batch_size: int, drop_last: bool = False) -> BatchLoader:
+        return make_loader(
+            self.model,
+            dataset,
+            self.data_collator,
+            batch_size,
+            drop_last,
+            self.args.remove_unused_columns,
+        )
+
+
+def _check_model(model: Any) -> SequenceClassifier:
+    if not isinstance(model, SequenceClassifier):
+        raise TypeError(
+            f"model must be one of ftcore's, got {type(model).__name__}: load it with "
+            "ftcore.AutoModelForSequenceClassification.from_pretrained"
+        )
+    return model
+
+
+def _check_optimizers(optimizers: Any, model: SequenceClassifier) -> tuple[Any, Any]:
+    optimizer, scheduler = optimizers
+    if optimizer is not None and not isinstance(optimizer, AdamW):
+        raise TypeError(
+            f"optimizers must hold an ftcore.AdamW, got {type(optimizer).__name__}: the update is "
+            "part of the fused step"
+        )
+    if optimizer is not None and optimizer.model is not model:
+        raise ValueError("the optimizer's parameters are not those of the model")
+    if scheduler is not None and (
+        not isinstance(scheduler, LRScheduler) or scheduler.optimizer is not optimizer
+    ):
+        raise TypeError(
+            "the schedule must come from ftcore.get_scheduler, over the optimizer given with it"
+        )
+    return optimizer, scheduler
+
+
+def _refuse_ignored_keys(ignore_keys: Any) -> None:
+    if ignore_keys:
+        raise ValueError("ignore_keys is not supported: models give loss and logits alone")
