@@ -50,9 +50,7 @@ def _download(
 
     options = {key: value for key, value in options.items() if value is not None}
     try:
-        return pathlib.Path(
-            hf_hub_download(name, filename, subfolder=subfolder or None, **options)
-        )
+        return pathlib.Path(hf_hub_download(name, filename, subfolder=subfolder or None, **options))
     except LocalEntryNotFoundError as error:
         raise OSError(
             f"{name} is no folder here, and {filename} could not be had from the hub nor is it in "

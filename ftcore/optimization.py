@@ -291,9 +291,7 @@ def get_constant_schedule_with_warmup(
     optimizer: AdamW, num_warmup_steps: int, last_epoch: int = -1
 ) -> LRScheduler:
     """Linearly up from 0 for num_warmup_steps, then constant."""
-    return LRScheduler(
-        optimizer, "constant_with_warmup", num_warmup_steps, last_epoch=last_epoch
-    )
+    return LRScheduler(optimizer, "constant_with_warmup", num_warmup_steps, last_epoch=last_epoch)
 
 
 def get_linear_schedule_with_warmup(

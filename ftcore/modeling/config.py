@@ -134,8 +134,7 @@ class PretrainedConfig:
             _check_integer("pad_token_id", self.pad_token_id, 0)
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise ValueError(
-                f"problem_type must be one of {', '.join(PROBLEM_TYPES)}, "
-                f"got {self.problem_type!r}"
+                f"problem_type must be one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}"
             )
         if getattr(self, "pruned_heads", None):
             raise ValueError("pruned_heads is not supported: load a model without pruned heads")

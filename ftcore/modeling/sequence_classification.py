@@ -145,9 +145,7 @@ class SequenceClassifier:
         """(name, parameter) of each parameter."""
         return ((parameter.name, parameter) for parameter in self._parameters)
 
-    def num_parameters(
-        self, only_trainable: bool = False, exclude_embeddings: bool = False
-    ) -> int:
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
         """How many numbers the model has, all of them trainable."""
         del only_trainable
         return sum(
@@ -328,9 +326,7 @@ class SequenceClassifier:
         self._open_run = self._runs if wants_gradient else None
         return self._open_run, loss, logits
 
-    def backward_of(
-        self, run: int, loss_scale: float, dlogits: NDArray[np.float32] | None
-    ) -> None:
+    def backward_of(self, run: int, loss_scale: float, dlogits: NDArray[np.float32] | None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients, once for each run.
 
         Raises RuntimeError for a run that has been through backward, or that another followed.

@@ -104,25 +104,21 @@ _RENAMED = {
 }
 
 
-class IntervalStrategy(str, enum.Enum):
+class IntervalStrategy(enum.StrEnum):
     """When to log or evaluate."""
 
     NO = "no"
     STEPS = "steps"
     EPOCH = "epoch"
 
-    __str__ = str.__str__
 
-
-class SaveStrategy(str, enum.Enum):
+class SaveStrategy(enum.StrEnum):
     """When to save a checkpoint."""
 
     NO = "no"
     STEPS = "steps"
     EPOCH = "epoch"
     BEST = "best"
-
-    __str__ = str.__str__
 
 
 @dataclasses.dataclass(init=False)
@@ -336,7 +332,9 @@ class TrainingArguments:
         self.eval_strategy = _member(IntervalStrategy, "eval_strategy", self.eval_strategy)
         self.logging_strategy = _member(IntervalStrategy, "logging_strategy", self.logging_strategy)
         self.save_strategy = _member(SaveStrategy, "save_strategy", self.save_strategy)
-        self.lr_scheduler_type = str(getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type))
+        self.lr_scheduler_type = str(
+            getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type)
+        )
         if self.lr_scheduler_type not in SCHEDULE_NAMES:
             raise ValueError(
                 f"TrainingArguments(lr_scheduler_type={self.lr_scheduler_type!r}) is not "

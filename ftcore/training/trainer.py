@@ -307,9 +307,7 @@ class Trainer:
         try:
             if self._listens_within_steps():
                 return self._step_in_parts(batches, groups, group_of, step, max_norm)
-            result = model.core.train_step(
-                batches, 1.0, seed, groups, group_of, step, max_norm
-            )
+            result = model.core.train_step(batches, 1.0, seed, groups, group_of, step, max_norm)
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"step {self.state.global_step + 1}: {error}; the weights are as they were before "
