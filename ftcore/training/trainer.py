@@ -419,7 +419,7 @@ class Trainer:
     def _run_evaluation(
         self, dataset: Any, prefix: str, wants_logits: bool
     ) -> tuple[NDArray[np.float32] | None, NDArray[Any] | None, dict[str, Any]]:
-        loader = self._loader(dataset, self.args.eval_batch_size)
+        loader = self._loader(dataset, self.args.eval_batch_size, self.args.dataloader_drop_last)
         loader.check(needs_labels=False)
         self.callback_handler.shared["eval_dataloader"] = loader
         start_time = time.time()
