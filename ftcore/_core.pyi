@@ -91,9 +91,7 @@ class Model:
     """"cpu" or "reference" """
     has_gradients: bool
     """Whether `backward` ran since the gradients were zeroed."""
-    def __init__(
-        self, config: Mapping[str, Any], backend: str = "auto", threads: int = 0
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], backend: str = "auto", threads: int = 0) -> None:
         """config: model_type ("bert" or "distilbert"), vocab_size, hidden_size, num_hidden_layers,
         num_attention_heads, intermediate_size, max_position_embeddings, type_vocab_size (bert
         alone), pad_token_id (-1: none), num_labels, layer_norm_eps, hidden_dropout_prob,
@@ -126,9 +124,7 @@ class Model:
         Hugging Face gives it (from_pretrained leaves the model in that mode). seed, step and
         micro_step determine dropout's masks. IndexError: an id, position or label out of range;
         ValueError: a sequence longer than the model's positions, labels of the wrong kind."""
-    def backward(
-        self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None
-    ) -> None:
+    def backward(self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients."""
     def zero_gradients(self) -> None: ...
     def gradient_norm(self) -> float: ...

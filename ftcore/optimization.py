@@ -60,7 +60,7 @@ class AdamW:
         self.param_groups: list[dict[str, Any]] = []
         self._model: SequenceClassifier | None = None
         self._steps = 0
-        entries = list(params)
+        entries: list[Any] = list(params)
         if not entries:
             raise ValueError("AdamW got an empty list of parameters")
         if not isinstance(entries[0], dict):

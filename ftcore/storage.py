@@ -11,13 +11,13 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 _HEADER_ALIGNMENT = 8
-_TYPES = {
+_TYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -108,7 +108,7 @@ class TensorFile:
             header = json.loads(file.read(length))
         self._start = 8 + length
         self.metadata: dict[str, str] = header.pop("__metadata__", None) or {}
-        self._entries: dict[str, dict] = header
+        self._entries: dict[str, dict[str, Any]] = header
         self._map: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
 
     def names(self) -> list[str]:
@@ -137,7 +137,7 @@ class TensorFile:
             )
         begin, end = (self._start + offset for offset in entry["data_offsets"])
         # The map's bytes may not be aligned; NumPy copies from them all the same.
-        stored = self._map[begin:end].view(dtype).reshape(target.shape)
+        stored: NDArray[Any] = self._map[begin:end].view(dtype).reshape(target.shape)
         if entry["dtype"] == "BF16":
             bits = stored.astype(np.uint32)
             bits <<= 16

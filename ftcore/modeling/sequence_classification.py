@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pathlib
 import sys
@@ -248,9 +249,9 @@ class SequenceClassifier:
         if input_ids is None:
             raise ValueError("input_ids must be given")
         inputs = (input_ids, attention_mask, token_type_ids, position_ids, labels)
-        torch_bridge = None
+        torch_bridge: Any = None
         if any(_is_tensor(value) for value in inputs):
-            from . import torch_bridge
+            torch_bridge = importlib.import_module(".torch_bridge", __package__)
         batch = self.pack(*inputs)
         if torch_bridge is not None:
             wants_gradient = torch_bridge.grad_enabled()

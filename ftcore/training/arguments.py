@@ -129,7 +129,7 @@ class TrainingArguments:
     wrong or not supported.
     """
 
-    output_dir: str | None = None
+    output_dir: Any = None
     per_device_train_batch_size: int = 8
     num_train_epochs: float = 3.0
     max_steps: int = -1
@@ -166,7 +166,7 @@ class TrainingArguments:
     neftune_noise_alpha: float | None = None
     torch_empty_cache_steps: int | None = None
     auto_find_batch_size: bool = False
-    logging_strategy: str = "steps"
+    logging_strategy: Any = "steps"
     logging_steps: float = 500
     logging_first_step: bool = False
     log_on_each_node: bool = True
@@ -181,7 +181,7 @@ class TrainingArguments:
     trackio_space_id: str | None = None
     trackio_bucket_id: str | None = None
     trackio_static_space_id: str | bool | None = None
-    eval_strategy: str = "no"
+    eval_strategy: Any = "no"
     eval_steps: float | None = None
     eval_delay: float = 0
     per_device_eval_batch_size: int = 8
@@ -193,7 +193,7 @@ class TrainingArguments:
     include_for_metrics: list[str] = dataclasses.field(default_factory=list)
     batch_eval_metrics: bool = False
     save_only_model: bool = False
-    save_strategy: str = "steps"
+    save_strategy: Any = "steps"
     save_steps: float = 500
     save_on_each_node: bool = False
     save_total_limit: int | None = None
@@ -381,8 +381,9 @@ class TrainingArguments:
                 f"{self.eval_strategy.value!r} and {self.save_strategy.value!r}"
             )
         if self.eval_strategy == "steps":
-            ratio = self.save_steps / self.eval_steps
-            if (self.save_steps < 1) != (self.eval_steps < 1) or abs(ratio - round(ratio)) > 1e-9:
+            save, every = self.save_steps, self.eval_steps or self.logging_steps
+            ratio = save / every
+            if (save < 1) != (every < 1) or abs(ratio - round(ratio)) > 1e-9:
                 raise ValueError(
                     "load_best_model_at_end needs save_steps to be a multiple of eval_steps, got "
                     f"{self.save_steps} and {self.eval_steps}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..data import DataCollatorWithPadding, read_columns
-from ..data.dataset import is_hub_dataset, visible_columns
+from ..data.dataset import is_hub_dataset
 from ..modeling.sequence_classification import SequenceClassifier
 
 IGNORED_LABEL = -100
@@ -159,10 +159,10 @@ class CollatedLoader(BatchLoader):
         self._collator = collator
         self._known = {*model.input_names, *_LABELS} if remove_unused_columns else None
         if self._known is not None and is_hub_dataset(dataset) and self.rows:
-            kept = [name for name in visible_columns(dataset) if name in self._known]
+            kept = [name for name in dataset.column_names if name in self._known]
             if not kept:
                 raise ValueError(
-                    f"none of the columns {', '.join(visible_columns(dataset))} is an input of the "
+                    f"none of the columns {', '.join(dataset.column_names)} is an input of the "
                     "model: tokenize the data set, or set remove_unused_columns=False"
                 )
             dataset = dataset.select_columns(kept)

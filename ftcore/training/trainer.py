@@ -174,7 +174,7 @@ class Trainer:
         if args.max_steps > 0:
             max_steps = int(args.max_steps)
             epochs = math.ceil(max_steps / updates_per_epoch)
-            samples = max_steps * loader.batch_size * args.gradient_accumulation_steps
+            samples = float(max_steps) * loader.batch_size * args.gradient_accumulation_steps
         else:
             max_steps = math.ceil(args.num_train_epochs * updates_per_epoch)
             epochs = math.ceil(args.num_train_epochs)
@@ -337,7 +337,7 @@ class Trainer:
             loss, _ = core.forward(
                 batch, training=True, seed=self.args.seed, step=step, micro_step=number
             )
-            if not math.isfinite(loss):
+            if loss is None or not math.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss}")
             core.backward(1.0)
             total += loss
