@@ -1,8 +1,10 @@
 """Collators: from examples to one batch of arrays or tensors of equal shape."""
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -70,35 +72,16 @@ class DataCollatorWithPadding:
     ) -> "BatchEncoding":
         from ftcore.tokenization import BatchEncoding
 
-        tokenizer = self.tokenizer
-        names = tokenizer.model_input_names
+        names = self.tokenizer.model_input_names
         columns, is_batch = _as_columns(features, names[0])
         width = self._width()
-        pad = tokenizer.pad_token_id
-        if pad is None or pad < 0:
-            if width != _NO_PADDING:
-                raise ValueError(
-                    "the tokenizer has no padding token: set tokenizer.pad_token, or give "
-                    "padding=False"
-                )
-            pad = 0
-        side = tokenizer.padding_side
-        if side != "right" and side != "left":
-            raise ValueError(
-                f"the tokenizer's padding_side must be 'right' or 'left', not {side!r}"
-            )
         batch: dict[str, Any] = pad_columns(
             columns,
             names[0],
-            {
-                names[0]: pad,
-                "token_type_ids": tokenizer.pad_token_type_id,
-                "attention_mask": 0,
-                "special_tokens_mask": 1,
-            },
+            self._pads(names[0], required=width != _NO_PADDING),
             width,
             1 if self.pad_to_multiple_of is None else self.pad_to_multiple_of,
-            side == "left",
+            self._is_left(),
             "attention_mask" if "attention_mask" in names else None,
         )
         for name in ("label", "label_ids"):
@@ -106,7 +89,8 @@ class DataCollatorWithPadding:
                 batch["labels"] = batch.pop(name)
         as_torch = self.return_tensors == "pt"
         if as_torch:
-            from torch import from_numpy
+            # Looked up rather than imported, which would take a twentieth of the whole call.
+            from_numpy = (sys.modules.get("torch") or import_module("torch")).from_numpy
         else:
             _check_framework(self.return_tensors)
         for name, column in batch.items():
@@ -116,6 +100,31 @@ class DataCollatorWithPadding:
                 column = from_numpy(column)
             batch[name] = column if is_batch else column[0, ...]
         return BatchEncoding(batch)
+
+    def _pads(self, main: str, required: bool) -> dict[str, int]:
+        """What each column is padded with."""
+        token = self.tokenizer.pad_token_id
+        if token is None or token < 0:
+            if required:
+                raise ValueError(
+                    "the tokenizer has no padding token: set tokenizer.pad_token, or give "
+                    "padding=False"
+                )
+            token = 0
+        return {
+            main: token,
+            "token_type_ids": self.tokenizer.pad_token_type_id,
+            "attention_mask": 0,
+            "special_tokens_mask": 1,
+        }
+
+    def _is_left(self) -> bool:
+        side = self.tokenizer.padding_side
+        if side == "right":
+            return False
+        if side == "left":
+            return True
+        raise ValueError(f"the tokenizer's padding_side must be 'right' or 'left', not {side!r}")
 
     def _width(self) -> int:
         """The length to pad to, or one of the constants above."""

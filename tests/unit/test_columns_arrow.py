@@ -181,7 +181,42 @@ def test_equals_pyarrow_whatever_the_layout(seed):
     assert batch.input_ids.tolist() == [n for row in kept for _, n in row]
 
 
-INT = pa.int64()
+def test_an_array_of_structs_is_a_table():
+    structs = pa.array([{"input_ids": [i, i], "label": i} for i in range(5)])
+    sliced = pa.chunked_array([structs[1:3], structs[4:]])
+    columns = Columns.from_arrow(sliced)
+    assert rows_of(columns) == [[1, 1], [2, 2], [4, 4]]
+    assert columns.pack([0, 1, 2]).labels.tolist() == [1, 2, 4]
+
+
+def test_a_null_struct_is_a_null_row():
+    structs = pa.array([{"input_ids": [1]}, {"input_ids": [2]}], mask=np.array([False, True]))
+    with pytest.raises(ValueError, match="row 1 of column 'input_ids' is null"):
+        Columns.from_arrow(pa.chunked_array([structs]))
+    assert rows_of(Columns.from_arrow(pa.chunked_array([structs]), [0])) == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "wrong"),
+    [
+        (pa.list_, np.int32, [0, 2, 5]),
+        (pa.list_, np.int32, [0, 2, 1]),
+        (pa.list_, np.int32, [-1, 2, 4]),
+        (pa.list_, np.int32, [2**31 - 1, 2**31 - 1, 2**31 - 1]),
+        (pa.large_list, np.int64, [0, 2, 2**62]),
+        (pa.large_list, np.int64, [-(2**62), 2, 4]),
+    ],
+)
+def test_offsets_that_lead_outside_are_refused(kind, dtype, wrong):
+    offsets = np.array([0, 2, 4], dtype)
+    values = pa.array([1, 2, 3, 4], pa.int32())
+    array = pa.Array.from_buffers(
+        kind(pa.int32()), 2, [None, pa.py_buffer(offsets)], children=[values]
+    )
+    table = table_of(array)
+    offsets[:] = wrong  # pyarrow has checked them before
+    with pytest.raises(ValueError, match="column 'input_ids' is malformed at row"):
+        Columns.from_arrow(table)
 
 
 @pytest.mark.parametrize(
