@@ -65,6 +65,7 @@ static int module_execute(PyObject *module)
         ft_python_add_collator,
         ft_python_add_padding,
         ft_python_add_model,
+        ft_python_add_tokenizer,
         NULL,
     };
     for (int i = 0; parts[i] != NULL; i++)
@@ -81,6 +82,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->columns_type);
     Py_VISIT(state->model_type);
     Py_VISIT(state->tokenizer_type);
+    Py_VISIT(state->encoding_type);
     return 0;
 }
 
@@ -92,6 +94,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->columns_type);
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->tokenizer_type);
+    Py_CLEAR(state->encoding_type);
     return 0;
 }
 

@@ -21,6 +21,7 @@ typedef struct ft_module_state {
     PyTypeObject *columns_type;
     PyTypeObject *model_type;
     PyTypeObject *tokenizer_type;
+    PyTypeObject *encoding_type;
 } ft_module_state;
 
 /* The state of the module that defines `type` (a heap type made with PyType_FromModuleAndSpec). */

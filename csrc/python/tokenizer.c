@@ -1,0 +1,653 @@
+/* _core.Tokenizer, and _core.Encoding, which holds the rows that it encoded. */
+#include "python/module.h"
+
+#include <string.h>
+
+#include "common/memory.h"
+#include "tokenizer/rows.h"
+#include "tokenizer/tokenizer.h"
+
+enum {
+    /* Token ids below this have their Python number made once. */
+    MOST_NUMBERS = 1 << 20,
+};
+
+typedef struct tokenizer_object {
+    PyObject_HEAD ft_tokenizer *tokenizer;
+    PyObject **numbers; /* [number_count]: the Python int of each id */
+    Py_ssize_t number_count;
+} tokenizer_object;
+
+typedef struct encoding_object {
+    PyObject_HEAD tokenizer_object *owner;
+    ft_encoding encoding;
+} encoding_object;
+
+/* The UTF-8 form of a str, which Python keeps for as long as the str lives; -1 with a TypeError
+ * that says which text it is where there is none. */
+static int text_of(PyObject *object, const char *what, Py_ssize_t row, ft_text *out)
+{
+    Py_ssize_t length;
+    if (!PyUnicode_Check(object)) {
+        PyObject *type = PyType_GetName(Py_TYPE(object));
+        if (type != NULL)
+            PyErr_Format(PyExc_TypeError, "%s %zd must be a str, not %U", what, row, type);
+        Py_XDECREF(type);
+        return -1;
+    }
+    const char *bytes = PyUnicode_AsUTF8AndSize(object, &length);
+    if (bytes != NULL) {
+        *out = (ft_text){(const uint8_t *)bytes, (size_t)length};
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+        return -1;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Py_ssize_t position = 0;
+    if (value != NULL && PyUnicodeEncodeError_GetStart(value, &position) == 0)
+        PyErr_Format(PyExc_TypeError,
+                     "%s %zd holds a lone surrogate at position %zd, which is no valid text", what,
+                     row, position);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return -1;
+}
+
+static int id_of(PyObject *object, const char *what, int32_t *out)
+{
+    long id = PyLong_AsLong(object);
+    if (id == -1 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+            return -1;
+        PyErr_Clear();
+    }
+    if (id < 0 || id > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "the id of %s must be from 0 to 2147483647, got %R", what,
+                     object);
+        return -1;
+    }
+    *out = (int32_t)id;
+    return 0;
+}
+
+/* Making a tokenizer ------------------------------------------------------------------------- */
+
+static int tokens_of(PyObject *vocabulary, ft_token **out, Py_ssize_t *count)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0, i = 0;
+    *count = PyDict_Size(vocabulary);
+    *out = PyMem_Malloc(sizeof **out * (size_t)(*count + 1));
+    if (*out == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    while (i < *count && PyDict_Next(vocabulary, &at, &key, &value)) {
+        ft_text text;
+        if (text_of(key, "vocabulary entry", i, &text) < 0 ||
+            id_of(value, "a vocabulary entry", &(*out)[i].id) < 0)
+            return -1;
+        (*out)[i].bytes = text.bytes;
+        (*out)[i++].length = text.length;
+    }
+    *count = i;
+    return 0;
+}
+
+/* Each added token is (content, id, single_word, lstrip, rstrip, normalized). */
+static int added_of(PyObject *tuple, ft_added_token **out, Py_ssize_t *count)
+{
+    *count = PyTuple_Size(tuple);
+    *out = PyMem_Calloc((size_t)*count + 1, sizeof **out);
+    if (*out == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < *count; i++) {
+        PyObject *content, *id;
+        int single_word, lstrip, rstrip, normalized;
+        ft_text text;
+        ft_added_token *token = &(*out)[i];
+        if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "OOpppp:added token", &content, &id,
+                              &single_word, &lstrip, &rstrip, &normalized) ||
+            text_of(content, "added token", i, &text) < 0 ||
+            id_of(id, "an added token", &token->id) < 0)
+            return -1;
+        *token = (ft_added_token){text.bytes, text.length, token->id, single_word,
+                                  lstrip,     rstrip,      normalized};
+    }
+    return 0;
+}
+
+/* A template is a tuple of (id, type), with -1 and -2 for the ids of the texts. */
+static int template_of(PyObject *tuple, int needs_second, ft_template *out)
+{
+    Py_ssize_t count = PyTuple_Size(tuple);
+    int firsts = 0, seconds = 0;
+    if (count > FT_TEMPLATE_PIECES) {
+        PyErr_Format(PyExc_ValueError, "a template has at most %d pieces, got %zd",
+                     FT_TEMPLATE_PIECES, count);
+        return -1;
+    }
+    *out = (ft_template){.count = (int32_t)count};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "ii:template", &out->ids[i],
+                              &out->types[i]))
+            return -1;
+        firsts += out->ids[i] == FT_PIECE_FIRST;
+        seconds += out->ids[i] == FT_PIECE_SECOND;
+        out->specials += out->ids[i] >= 0;
+        if (out->ids[i] < FT_PIECE_SECOND) {
+            PyErr_SetString(PyExc_ValueError,
+                            "a template's ids are not negative but for -1 and -2");
+            return -1;
+        }
+    }
+    if (firsts != 1 || seconds != needs_second) {
+        PyErr_SetString(PyExc_ValueError, "a template holds each text once");
+        return -1;
+    }
+    return 0;
+}
+
+static int make_numbers(tokenizer_object *self, const ft_token *tokens, Py_ssize_t count,
+                        const ft_added_token *added, Py_ssize_t added_count)
+{
+    Py_ssize_t most = 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        most = tokens[i].id >= most ? tokens[i].id + 1 : most;
+    for (Py_ssize_t i = 0; i < added_count; i++)
+        most = added[i].id >= most ? added[i].id + 1 : most;
+    if (most > MOST_NUMBERS)
+        most = MOST_NUMBERS;
+    self->numbers = PyMem_Calloc((size_t)most + 1, sizeof *self->numbers);
+    if (self->numbers == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (; self->number_count < most; self->number_count++)
+        if ((self->numbers[self->number_count] = PyLong_FromSsize_t(self->number_count)) == NULL)
+            return -1;
+    return 0;
+}
+
+static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"vocab",        "unk_id",    "prefix",        "max_word_chars",
+                            "clean_text",   "space_cjk", "strip_accents", "lowercase",
+                            "added_tokens", "single",    "pair",          NULL};
+    PyObject *vocabulary, *added_tokens, *single, *pair, *prefix;
+    ft_tokenizer_options options = {0};
+    Py_ssize_t longest_word;
+    int unknown, clean_text, space_cjk, strip_accents, lowercase;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!iUnppppO!O!O!:Tokenizer", names, &PyDict_Type,
+                                     &vocabulary, &unknown, &prefix, &longest_word, &clean_text,
+                                     &space_cjk, &strip_accents, &lowercase, &PyTuple_Type,
+                                     &added_tokens, &PyTuple_Type, &single, &PyTuple_Type, &pair))
+        return NULL;
+    if (unknown < 0 || longest_word < 0) {
+        PyErr_SetString(PyExc_ValueError, "unk_id and max_word_chars must not be negative");
+        return NULL;
+    }
+    ft_text prefix_text;
+    if (text_of(prefix, "prefix", 0, &prefix_text) < 0 ||
+        template_of(single, 0, &options.single) < 0 || template_of(pair, 1, &options.pair) < 0)
+        return NULL;
+    options.normalizer = (ft_normalizer){clean_text, space_cjk, strip_accents, lowercase};
+    options.prefix = prefix_text.bytes;
+    options.prefix_length = prefix_text.length;
+    options.longest_word = (size_t)longest_word;
+    options.unknown = unknown;
+
+    ft_token *tokens = NULL;
+    ft_added_token *added = NULL;
+    Py_ssize_t count, added_count;
+    tokenizer_object *self = PyObject_New(tokenizer_object, type);
+    if (self == NULL)
+        return NULL;
+    self->tokenizer = NULL;
+    self->numbers = NULL;
+    self->number_count = 0;
+    int failed = tokens_of(vocabulary, &tokens, &count) < 0 ||
+                 added_of(added_tokens, &added, &added_count) < 0 ||
+                 make_numbers(self, tokens, count, added, added_count) < 0;
+    if (!failed) {
+        ft_status status = ft_tokenizer_create(&options, tokens, (size_t)count, added,
+                                               (size_t)added_count, &self->tokenizer);
+        failed = status != FT_OK;
+        if (failed)
+            ft_python_raise(status);
+    }
+    PyMem_Free(tokens);
+    PyMem_Free(added);
+    if (failed)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static void tokenizer_dealloc(PyObject *object)
+{
+    tokenizer_object *self = (tokenizer_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    for (Py_ssize_t i = 0; i < self->number_count; i++)
+        Py_DECREF(self->numbers[i]);
+    PyMem_Free(self->numbers);
+    ft_tokenizer_destroy(self->tokenizer);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+/* Encoding ----------------------------------------------------------------------------------- */
+
+/* What one call encodes: the tuples keep the texts alive while the lock is released. */
+typedef struct inputs {
+    PyObject *texts, *pairs; /* tuples; pairs may be NULL */
+    PyObject *rows;          /* list of the tuples of rows that are pairs, or NULL */
+    ft_text *first, *second; /* second may be NULL */
+    Py_ssize_t count;
+} inputs;
+
+static void inputs_clear(inputs *in)
+{
+    Py_XDECREF(in->texts);
+    Py_XDECREF(in->pairs);
+    Py_XDECREF(in->rows);
+    PyMem_Free(in->first);
+    PyMem_Free(in->second);
+}
+
+/* A row given as (text, text). */
+static int pair_of(inputs *in, PyObject *row, Py_ssize_t i)
+{
+    if (in->second == NULL) {
+        in->second = PyMem_Calloc((size_t)in->count, sizeof *in->second);
+        in->rows = PyList_New(0);
+        if (in->second == NULL)
+            PyErr_NoMemory();
+        if (in->second == NULL || in->rows == NULL)
+            return -1;
+    }
+    PyObject *both = PySequence_Tuple(row);
+    if (both == NULL)
+        return -1;
+    int failed = PyList_Append(in->rows, both) < 0;
+    Py_DECREF(both);
+    if (failed)
+        return -1;
+    if (PyTuple_Size(both) != 2) {
+        PyErr_Format(PyExc_TypeError,
+                     "row %zd holds %zd values: a row is a text or a pair of texts", i,
+                     PyTuple_Size(both));
+        return -1;
+    }
+    if (text_of(PyTuple_GetItem(both, 0), "the first text of row", i, &in->first[i]) < 0 ||
+        text_of(PyTuple_GetItem(both, 1), "the second text of row", i, &in->second[i]) < 0)
+        return -1;
+    return 0;
+}
+
+static int inputs_of(PyObject *texts, PyObject *pairs, inputs *in)
+{
+    in->texts = PySequence_Tuple(texts);
+    if (in->texts == NULL)
+        return -1;
+    in->count = PyTuple_Size(in->texts);
+    in->first = PyMem_Calloc((size_t)in->count + 1, sizeof *in->first);
+    if (in->first == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (pairs != Py_None) {
+        in->pairs = PySequence_Tuple(pairs);
+        in->second = PyMem_Calloc((size_t)in->count + 1, sizeof *in->second);
+        if (in->pairs == NULL)
+            return -1;
+        if (in->second == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        if (PyTuple_Size(in->pairs) != in->count) {
+            PyErr_Format(PyExc_ValueError,
+                         "batch length of `text`: %zd does not match batch length of `text_pair`: "
+                         "%zd.",
+                         in->count, PyTuple_Size(in->pairs));
+            return -1;
+        }
+    }
+    for (Py_ssize_t i = 0; i < in->count; i++) {
+        PyObject *row = PyTuple_GetItem(in->texts, i);
+        if (in->pairs == NULL && (PyTuple_Check(row) || PyList_Check(row))) {
+            if (pair_of(in, row, i) < 0)
+                return -1;
+            continue;
+        }
+        if (text_of(row, "text", i, &in->first[i]) < 0)
+            return -1;
+        if (in->pairs != NULL &&
+            text_of(PyTuple_GetItem(in->pairs, i), "text_pair", i, &in->second[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"texts",      "pairs",      "add_special_tokens",
+                            "truncation", "max_length", "truncate_left",
+                            "threads",    NULL};
+    tokenizer_object *self = (tokenizer_object *)object;
+    PyObject *texts, *pairs = Py_None;
+    int special_tokens = 1, truncation = FT_TRUNCATE_NOT, left = 0, threads = 0;
+    long long max_length = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OpiLpi:encode", names, &texts, &pairs,
+                                     &special_tokens, &truncation, &max_length, &left, &threads))
+        return NULL;
+    if (max_length < 0 || truncation < FT_TRUNCATE_NOT || truncation > FT_TRUNCATE_ONLY_SECOND) {
+        PyErr_SetString(PyExc_ValueError, "max_length must not be negative, truncation is 0 to 3");
+        return NULL;
+    }
+    inputs in = {0};
+    encoding_object *result = NULL;
+    if (inputs_of(texts, pairs, &in) < 0)
+        goto done;
+    PyTypeObject *type = ft_python_state(Py_TYPE(object))->encoding_type;
+    result = PyObject_New(encoding_object, type);
+    if (result == NULL)
+        goto done;
+    Py_INCREF(object);
+    result->owner = self;
+    result->encoding = (ft_encoding){0};
+    ft_encode_options options = {special_tokens, (ft_truncation)truncation, max_length, left,
+                                 threads};
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS;
+    status = ft_tokenizer_encode(self->tokenizer, in.first, in.second, in.count, &options,
+                                 &result->encoding);
+    Py_END_ALLOW_THREADS;
+    if (status != FT_OK) {
+        ft_python_raise(status);
+        Py_CLEAR(result);
+    }
+done:
+    inputs_clear(&in);
+    return (PyObject *)result;
+}
+
+static PyObject *tokenizer_normalize(PyObject *object, PyObject *text)
+{
+    ft_text in;
+    ft_text_buffer buffer = {0};
+    if (text_of(text, "text", 0, &in) < 0)
+        return NULL;
+    ft_status status =
+        ft_normalize(ft_tokenizer_normalizer(((tokenizer_object *)object)->tokenizer), in.bytes,
+                     in.length, &buffer);
+    PyObject *result = NULL;
+    if (status == FT_OK)
+        result = PyUnicode_FromStringAndSize(buffer.length > 0 ? (const char *)buffer.bytes : "",
+                                             (Py_ssize_t)buffer.length);
+    else
+        ft_python_raise(status);
+    ft_text_buffer_clear(&buffer);
+    return result;
+}
+
+/* What was encoded ---------------------------------------------------------------------------- */
+
+static void encoding_dealloc(PyObject *object)
+{
+    encoding_object *self = (encoding_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_XDECREF((PyObject *)self->owner);
+    ft_encoding_clear(&self->encoding);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t encoding_length(PyObject *object)
+{
+    return (Py_ssize_t)((encoding_object *)object)->encoding.rows;
+}
+
+static PyObject *encoding_ids(PyObject *object, void *unused)
+{
+    (void)unused;
+    ft_encoding *encoding = &((encoding_object *)object)->encoding;
+    npy_intp shape[1] = {(npy_intp)encoding->offsets[encoding->rows]};
+    return ft_python_view(object, 1, shape, NPY_INT32, encoding->ids, 1);
+}
+
+static PyObject *encoding_offsets(PyObject *object, void *unused)
+{
+    (void)unused;
+    ft_encoding *encoding = &((encoding_object *)object)->encoding;
+    npy_intp shape[1] = {(npy_intp)encoding->rows + 1};
+    return ft_python_view(object, 1, shape, NPY_INT64, encoding->offsets, 0);
+}
+
+static PyObject *encoding_longest(PyObject *object, void *unused)
+{
+    (void)unused;
+    return PyLong_FromLongLong(ft_encoding_longest(&((encoding_object *)object)->encoding));
+}
+
+static PyObject *encoding_shortest(PyObject *object, void *unused)
+{
+    (void)unused;
+    return PyLong_FromLongLong(ft_encoding_shortest(&((encoding_object *)object)->encoding));
+}
+
+/* A new reference to the Python int of an id. */
+static PyObject *number(const tokenizer_object *owner, int64_t id)
+{
+    if (id >= owner->number_count)
+        return PyLong_FromLongLong(id);
+    PyObject *result = owner->numbers[id];
+    Py_INCREF(result);
+    return result;
+}
+
+static PyObject *ids_list(const encoding_object *self, int64_t row, const ft_padding *padding)
+{
+    const ft_encoding *encoding = &self->encoding;
+    int64_t length = ft_encoding_length(encoding, row);
+    int64_t missing = padding->length > length ? padding->length - length : 0;
+    int64_t before = padding->left ? missing : 0;
+    const int32_t *ids = encoding->ids + encoding->offsets[row];
+    PyObject *list = PyList_New((Py_ssize_t)(length + missing));
+    if (list == NULL)
+        return NULL;
+    for (int64_t i = 0; i < length + missing; i++) {
+        int64_t id = i >= before && i < before + length ? ids[i - before] : padding->id;
+        PyObject *item = number(self->owner, id);
+        if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) < 0) {
+            Py_DECREF(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* [value] * count */
+static PyObject *repeated(int64_t value, int64_t count)
+{
+    PyObject *run = NULL, *one = PyList_New(1), *number = PyLong_FromLongLong(value);
+    if (one != NULL && number != NULL) {
+        PyList_SetItem(one, 0, number);
+        run = PySequence_Repeat(one, (Py_ssize_t)count);
+    } else {
+        Py_XDECREF(number);
+    }
+    Py_XDECREF(one);
+    return run;
+}
+
+static PyObject *runs_list(const ft_run *runs, int count)
+{
+    PyObject *list = count > 0 ? repeated(runs[0].value, runs[0].count) : PyList_New(0);
+    for (int i = 1; list != NULL && i < count; i++) {
+        PyObject *run = repeated(runs[i].value, runs[i].count);
+        PyObject *joined = run != NULL ? PySequence_InPlaceConcat(list, run) : NULL;
+        Py_DECREF(list);
+        Py_XDECREF(run);
+        list = joined;
+    }
+    return list;
+}
+
+static PyObject *column_lists(const encoding_object *self, ft_column column,
+                              const ft_padding *padding)
+{
+    const ft_encoding *encoding = &self->encoding;
+    PyObject *rows = PyList_New((Py_ssize_t)encoding->rows);
+    for (int64_t row = 0; rows != NULL && row < encoding->rows; row++) {
+        PyObject *list;
+        if (column == FT_COLUMN_IDS) {
+            list = ids_list(self, row, padding);
+        } else {
+            ft_run runs[FT_RUNS];
+            list = runs_list(runs, ft_encoding_runs(encoding, row, column, padding, runs));
+        }
+        if (list == NULL || PyList_SetItem(rows, (Py_ssize_t)row, list) < 0)
+            Py_CLEAR(rows);
+    }
+    return rows;
+}
+
+static PyObject *column_array(const encoding_object *self, ft_column column,
+                              const ft_padding *padding)
+{
+    const ft_encoding *encoding = &self->encoding;
+    int64_t longest = ft_encoding_longest(encoding);
+    int64_t width = padding->length > longest ? padding->length : longest;
+    if (encoding->rows > 0 && width > padding->length && ft_encoding_shortest(encoding) < width) {
+        PyErr_Format(PyExc_ValueError, "rows of %lld to %lld tokens do not make an array",
+                     (long long)ft_encoding_shortest(encoding), (long long)width);
+        return NULL;
+    }
+    npy_intp shape[2] = {(npy_intp)encoding->rows, (npy_intp)width};
+    PyObject *array = PyArray_SimpleNew(2, shape, NPY_INT64);
+    if (array != NULL)
+        ft_encoding_fill(encoding, column, padding, width,
+                         (int64_t *)PyArray_DATA((PyArrayObject *)array));
+    return array;
+}
+
+static PyObject *columns_of(PyObject *object, PyObject *args, PyObject *kwargs,
+                            PyObject *(*make)(const encoding_object *, ft_column,
+                                              const ft_padding *))
+{
+    static char *names[] = {"columns", "length", "left", "pad_id", "pad_type", NULL};
+    const encoding_object *self = (encoding_object *)object;
+    PyObject *columns;
+    long long length = 0;
+    int left = 0, pad_id = 0, pad_type = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|Lpii", names, &PyTuple_Type, &columns,
+                                     &length, &left, &pad_id, &pad_type))
+        return NULL;
+    if (length < 0 || pad_id < 0) {
+        PyErr_SetString(PyExc_ValueError, "length and pad_id must not be negative");
+        return NULL;
+    }
+    ft_padding padding = {length, left, pad_id, pad_type};
+    Py_ssize_t count = PyTuple_Size(columns);
+    PyObject *result = PyTuple_New(count);
+    for (Py_ssize_t i = 0; result != NULL && i < count; i++) {
+        long column = PyLong_AsLong(PyTuple_GetItem(columns, i));
+        PyObject *made = NULL;
+        if (column >= 0 && column < FT_COLUMNS)
+            made = make(self, (ft_column)column, &padding);
+        else if (!PyErr_Occurred())
+            PyErr_Format(PyExc_ValueError, "there is no column %ld", column);
+        if (made == NULL || PyTuple_SetItem(result, i, made) < 0)
+            Py_CLEAR(result);
+    }
+    return result;
+}
+
+static PyObject *encoding_lists(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    return columns_of(object, args, kwargs, column_lists);
+}
+
+static PyObject *encoding_arrays(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    return columns_of(object, args, kwargs, column_array);
+}
+
+/* The types ----------------------------------------------------------------------------------- */
+
+#define FT_METHOD(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef tokenizer_methods[] = {
+    {"encode", FT_METHOD(tokenizer_encode), METH_VARARGS | METH_KEYWORDS,
+     "encode(texts, pairs=None, add_special_tokens=True, truncation=0, max_length=0,\n"
+     "       truncate_left=False, threads=0) -> Encoding\n\n"
+     "texts: a list or tuple of str, or of pairs of str where pairs is None."},
+    {"normalize", tokenizer_normalize, METH_O, "normalize(text) -> str"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot tokenizer_slots[] = {
+    {Py_tp_doc, "A BERT tokenizer, made of explicit contents; see ftcore.tokenization."},
+    {Py_tp_new, tokenizer_new},
+    {Py_tp_dealloc, tokenizer_dealloc},
+    {Py_tp_methods, tokenizer_methods},
+    {0, NULL},
+};
+
+static PyType_Spec tokenizer_spec = {
+    .name = "ftcore._core.Tokenizer",
+    .basicsize = sizeof(tokenizer_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = tokenizer_slots,
+};
+
+static PyMethodDef encoding_methods[] = {
+    {"lists", FT_METHOD(encoding_lists), METH_VARARGS | METH_KEYWORDS,
+     "lists(columns, length=0, left=False, pad_id=0, pad_type=0) -> tuple of lists of lists\n\n"
+     "columns: a tuple of 0 (ids), 1 (types), 2 (attention mask), 3 (special tokens mask).\n"
+     "Rows shorter than length are padded to it."},
+    {"arrays", FT_METHOD(encoding_arrays), METH_VARARGS | METH_KEYWORDS,
+     "arrays(columns, length=0, left=False, pad_id=0, pad_type=0) -> tuple of int64 arrays\n\n"
+     "Each is [rows, width]; ValueError where the padded rows differ in length."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef encoding_attributes[] = {
+    {"ids", encoding_ids, NULL, "int32 [tokens]: the rows' ids, end to end", NULL},
+    {"offsets", encoding_offsets, NULL, "int64 [rows + 1]: row r is ids[offsets[r]:offsets[r + 1]]",
+     NULL},
+    {"longest", encoding_longest, NULL, "tokens of the longest row", NULL},
+    {"shortest", encoding_shortest, NULL, "tokens of the shortest row", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot encoding_slots[] = {
+    {Py_tp_doc, "Encoded rows, held as flat arrays."},
+    {Py_tp_dealloc, encoding_dealloc},
+    {Py_tp_methods, encoding_methods},
+    {Py_tp_getset, encoding_attributes},
+    {Py_sq_length, encoding_length},
+    {0, NULL},
+};
+
+static PyType_Spec encoding_spec = {
+    .name = "ftcore._core.Encoding",
+    .basicsize = sizeof(encoding_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = encoding_slots,
+};
+
+int ft_python_add_tokenizer(PyObject *module)
+{
+    ft_module_state *state = PyModule_GetState(module);
+    state->tokenizer_type = ft_python_add_type(module, &tokenizer_spec);
+    if (state->tokenizer_type == NULL)
+        return -1;
+    state->encoding_type = ft_python_add_type(module, &encoding_spec);
+    return state->encoding_type == NULL ? -1 : 0;
+}
