@@ -161,4 +161,64 @@ def learning_rate(
 ) -> float:
     """schedule: "constant", "constant_with_warmup", "linear" or "cosine"; step counts from 0."""
 
-class Tokenizer: ...
+class Tokenizer:
+    """A BERT tokenizer, made of explicit contents."""
+
+    def __init__(
+        self,
+        vocab: dict[str, int],
+        unk_id: int,
+        prefix: str,
+        max_word_chars: int,
+        clean_text: bool,
+        space_cjk: bool,
+        strip_accents: bool,
+        lowercase: bool,
+        added_tokens: tuple[tuple[str, int, bool, bool, bool, bool], ...],
+        single: tuple[tuple[int, int], ...],
+        pair: tuple[tuple[int, int], ...],
+    ) -> None:
+        """added_tokens: (content, id, single_word, lstrip, rstrip, normalized) of each. single and
+        pair: the pieces of a row, each (id, token type), with -1 and -2 for the texts."""
+    def encode(
+        self,
+        texts: Sequence[str] | Sequence[Sequence[str]],
+        pairs: Sequence[str] | None = None,
+        add_special_tokens: bool = True,
+        truncation: int = 0,
+        max_length: int = 0,
+        truncate_left: bool = False,
+        threads: int = 0,
+    ) -> Encoding:
+        """truncation: 0 none, 1 longest first, 2 only first, 3 only second. threads: 0 chooses."""
+    def normalize(self, text: str) -> str: ...
+
+class Encoding:
+    """Encoded rows, held as flat arrays."""
+
+    ids: NDArray[np.int32]
+    """[tokens]: the rows' ids, end to end"""
+    offsets: NDArray[np.int64]
+    """[rows + 1]: row r is ids[offsets[r]:offsets[r + 1]]"""
+    longest: int
+    shortest: int
+    def __len__(self) -> int: ...
+    def lists(
+        self,
+        columns: tuple[int, ...],
+        length: int = 0,
+        left: bool = False,
+        pad_id: int = 0,
+        pad_type: int = 0,
+    ) -> tuple[list[list[int]], ...]:
+        """columns: 0 ids, 1 token types, 2 attention mask, 3 special tokens mask. Rows shorter than
+        length are padded to it."""
+    def arrays(
+        self,
+        columns: tuple[int, ...],
+        length: int = 0,
+        left: bool = False,
+        pad_id: int = 0,
+        pad_type: int = 0,
+    ) -> tuple[NDArray[np.int64], ...]:
+        """As lists, but arrays [rows, width]."""

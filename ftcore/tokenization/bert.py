@@ -1,0 +1,292 @@
+"""The tokenizers of BERT and DistilBERT, and the one that takes tokenizer.json at its word."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ftcore.tokenization.added_token import AddedToken
+from ftcore.tokenization.files import Checkpoint, split_hub_options
+from ftcore.tokenization.pipeline import (
+    Pipeline,
+    TokenizerJson,
+    bert_templates,
+    read_json,
+    read_vocab_txt,
+)
+from ftcore.tokenization.special_tokens import NAMES
+from ftcore.tokenization.wordpiece import COMMON_OPTIONS, WordPieceTokenizer
+
+_BERT_OPTIONS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
+_BERT_TOKENS = {
+    "unk_token": "[UNK]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "cls_token": "[CLS]",
+    "mask_token": "[MASK]",
+}
+
+
+class _Files:
+    """What a checkpoint's files say, put together as Hugging Face does."""
+
+    def __init__(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
+        self.json_path = checkpoint.find("tokenizer.json")
+        self.vocab_path = None if self.json_path else checkpoint.find("vocab.txt")
+        config_path = checkpoint.find("tokenizer_config.json")
+        self.config = {} if config_path is None else read_json(config_path)
+        self.config_path = config_path
+        self.json = None
+        if self.json_path is not None:
+            self.json = TokenizerJson(read_json(self.json_path), self.json_path)
+        self.options = {**self.config, **given}
+        for old, new in (("additional_special_tokens", "extra_special_tokens"), ("max_len", "")):
+            if old in self.options:
+                value = self.options.pop(old)
+                self.options.setdefault(new or "model_max_length", value)
+        self.added_tokens = self._added_tokens(checkpoint, given)
+
+    def _added_tokens(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> list[AddedToken]:
+        """The added tokens in order of their ids. Special tokens in `options` take their flags."""
+        tokens: dict[int, AddedToken] = {}
+        decoder = self.options.pop("added_tokens_decoder", None)
+        try:
+            if decoder is not None:
+                tokens = {int(id): AddedToken.from_object(t) for id, t in decoder.items()}
+            else:
+                self._read_special_tokens_map(checkpoint, given)
+                self._read_added_tokens_json(checkpoint, tokens)
+                if self.json is not None:
+                    ids = [token["id"] for token in self.json.content.get("added_tokens") or []]
+                    tokens.update(zip(ids, self.json.added_tokens, strict=True))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"the added tokens of {checkpoint.name!r} are malformed: {error}"
+            ) from error
+        by_content = {token.content: token for token in tokens.values()}
+        for name in NAMES:
+            if self.options.get(name) is not None:
+                token = AddedToken.from_object(self.options[name], special=True)
+                self.options[name] = by_content.get(token.content, token)
+        return [tokens[id] for id in sorted(tokens)]
+
+    def _read_special_tokens_map(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
+        path = checkpoint.find("special_tokens_map.json")
+        if path is None:
+            return
+        for name, value in read_json(path).items():
+            if name in NAMES and not given.get(name):
+                self.options[name] = value
+
+    def _read_added_tokens_json(
+        self, checkpoint: Checkpoint, tokens: dict[int, AddedToken]
+    ) -> None:
+        path = checkpoint.find("added_tokens.json")
+        if path is None:
+            return
+        special = {str(self.options[name]) for name in NAMES if self.options.get(name)}
+        special.update(str(token) for token in self.options.get("extra_special_tokens") or ())
+        for content, id in read_json(path).items():
+            tokens[int(id)] = AddedToken.from_object(content, special=content in special)
+
+    def vocab(self) -> tuple[dict[str, int], str]:
+        """The vocabulary and the name of its file."""
+        if self.json is not None:
+            return self.json.vocab, str(self.json_path)
+        return read_vocab_txt(self.vocab_path), str(self.vocab_path)  # type: ignore[arg-type]
+
+
+def _check_given(cls: type, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name, value in options.items():
+        if name in ("never_split", "do_basic_tokenize"):
+            if value not in (None, True, []):
+                raise ValueError(
+                    f"{name}={value!r} is not supported: fast tokenizers do without it. To keep "
+                    "words whole, add them as tokens"
+                )
+        elif name not in known:
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+
+
+class BertTokenizer(WordPieceTokenizer):
+    """BERT's tokenizer: cleaning, optional lower case, punctuation split off, WordPiece.
+
+    ``vocab`` is a mapping of tokens to ids, or the path of a vocab.txt. Other keyword arguments are
+    the special tokens' names, ``model_max_length``, ``padding_side``, ``truncation_side``,
+    ``model_input_names``, ``extra_special_tokens`` and ``clean_up_tokenization_spaces``.
+
+    Raises ValueError where the vocabulary lacks the unknown token, [CLS], [SEP] or [PAD].
+    """
+
+    def __init__(
+        self,
+        vocab: Mapping[str, int] | str | os.PathLike[str],
+        do_lower_case: bool = True,
+        tokenize_chinese_chars: bool = True,
+        strip_accents: bool | None = None,
+        **options: Any,
+    ) -> None:
+        _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
+        source = "the vocabulary"
+        if not isinstance(vocab, Mapping):
+            source = os.fspath(vocab)
+            vocab = read_vocab_txt(vocab)
+        self._setup(
+            dict(vocab),
+            source,
+            [],
+            {
+                "do_lower_case": do_lower_case,
+                "tokenize_chinese_chars": tokenize_chinese_chars,
+                "strip_accents": strip_accents,
+                **options,
+            },
+        )
+
+    def _setup(
+        self,
+        vocab: dict[str, int],
+        source: str,
+        added_tokens: list[AddedToken],
+        options: Mapping[str, Any],
+    ) -> None:
+        special = {
+            name: AddedToken.from_object(value, special=True)
+            for name in NAMES
+            if (value := options.get(name, _BERT_TOKENS.get(name))) is not None
+        }
+        for name in ("unk_token", "cls_token", "sep_token"):
+            if name not in special:
+                raise ValueError(f"a BERT tokenizer cannot do without its {name}")
+        strip_accents = options.get("strip_accents")
+        pipeline = Pipeline(
+            vocab,
+            unk_token=special["unk_token"].content,
+            lowercase=bool(options.get("do_lower_case", True)),
+            tokenize_chinese_chars=bool(options.get("tokenize_chinese_chars", True)),
+            strip_accents=None if strip_accents is None else bool(strip_accents),
+        )
+        for name in ("unk_token", "cls_token", "sep_token", "pad_token"):
+            token = special.get(name)
+            if token is not None and token.content not in vocab:
+                raise ValueError(
+                    f"{source} has no {token.content!r}, which is the tokenizer's {name}"
+                )
+        cls, sep = special["cls_token"].content, special["sep_token"].content
+        pipeline.single, pipeline.pair = bert_templates((cls, vocab[cls]), (sep, vocab[sep]))
+        pipeline.add(added_tokens)
+        super().__init__(
+            pipeline,
+            special,
+            options={k: v for k, v in options.items() if k in COMMON_OPTIONS},
+            source=source,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any
+    ) -> BertTokenizer:
+        """Loads tokenizer.json or vocab.txt, with tokenizer_config.json, from a folder or the hub.
+
+        ``options`` override the checkpoint's, or say where it is: ``cache_dir``,
+        ``force_download``, ``local_files_only``, ``revision``, ``subfolder``, ``token``. Raises
+        OSError where files are missing, ValueError where they are malformed or not WordPiece.
+        """
+        hub, given = split_hub_options(options)
+        _check_given(cls, given, (*COMMON_OPTIONS, *_BERT_OPTIONS, *NAMES))
+        checkpoint = Checkpoint(pretrained_model_name_or_path, hub)
+        files = _Files(checkpoint, given)
+        if files.json is None and files.vocab_path is None:
+            raise checkpoint.missing("tokenizer.json", "vocab.txt")
+        vocab, source = files.vocab()
+        tokenizer = cls.__new__(cls)
+        tokenizer._setup(
+            dict(vocab),
+            source,
+            files.added_tokens,
+            {**files.options, "name_or_path": checkpoint.name},
+        )
+        return tokenizer
+
+    @property
+    def do_lower_case(self) -> bool:
+        """Whether text is put in lower case."""
+        return self._pipeline.lowercase
+
+    @property
+    def strip_accents(self) -> bool | None:
+        """Whether accents are dropped; None: where text is put in lower case."""
+        return self._pipeline.strip_accents
+
+    @property
+    def tokenize_chinese_chars(self) -> bool:
+        """Whether each ideograph is a word."""
+        return self._pipeline.tokenize_chinese_chars
+
+    def _saved_options(self) -> dict[str, Any]:
+        return {
+            **super()._saved_options(),
+            "do_lower_case": self.do_lower_case,
+            "strip_accents": self.strip_accents,
+            "tokenize_chinese_chars": self.tokenize_chinese_chars,
+        }
+
+
+class DistilBertTokenizer(BertTokenizer):
+    """DistilBERT's tokenizer: BERT's, without token_type_ids."""
+
+    model_input_names = ["input_ids", "attention_mask"]
+
+
+class PreTrainedTokenizerFast(WordPieceTokenizer):
+    """A WordPiece tokenizer that is all that its tokenizer.json says."""
+
+    def __init__(self, tokenizer_file: str | os.PathLike[str], **options: Any) -> None:
+        _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
+        self._setup(TokenizerJson(read_json(tokenizer_file), tokenizer_file), [], options)
+
+    def _setup(
+        self, file: TokenizerJson, added_tokens: list[AddedToken], options: Mapping[str, Any]
+    ) -> None:
+        pipeline = file.pipeline()
+        pipeline.add(added_tokens)
+        padding = file.content.get("padding")
+        options = dict(options)
+        if isinstance(padding, dict) and isinstance(padding.get("pad_token"), str):
+            options.setdefault("pad_token", padding["pad_token"])
+        special = {
+            name: AddedToken.from_object(options[name], special=True)
+            for name in NAMES
+            if options.get(name) is not None
+        }
+        super().__init__(
+            pipeline,
+            special,
+            options={k: v for k, v in options.items() if k in COMMON_OPTIONS},
+            source=str(file.path),
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any
+    ) -> PreTrainedTokenizerFast:
+        """Loads tokenizer.json, with tokenizer_config.json, from a folder or the hub.
+
+        Options and errors are those of BertTokenizer.from_pretrained.
+        """
+        hub, given = split_hub_options(options)
+        _check_given(cls, given, (*COMMON_OPTIONS, *NAMES))
+        checkpoint = Checkpoint(pretrained_model_name_or_path, hub)
+        files = _Files(checkpoint, given)
+        if files.json is None:
+            raise checkpoint.missing("tokenizer.json")
+        tokenizer = cls.__new__(cls)
+        tokenizer._setup(
+            files.json, files.added_tokens, {**files.options, "name_or_path": checkpoint.name}
+        )
+        return tokenizer
+
+
+BertTokenizerFast = BertTokenizer
+DistilBertTokenizerFast = DistilBertTokenizer
