@@ -66,7 +66,6 @@ class SequenceClassifier:
         if config.problem_type is not None:
             self.core.problem_type = config.problem_type
         self.training = True
-        self.has_gradients = False
         # Which AdamW each parameter's moments belong to, and whether they may be other than 0.
         self.moment_owners: dict[int, weakref.ref[Any]] = {}
         self.moments_used = False
@@ -181,9 +180,18 @@ class SequenceClassifier:
         return KeysOfState(missing, unexpected)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients; with set_to_none=False they are arrays of zeros."""
-        self.core.zero_gradients()
-        self.has_gradients = not set_to_none
+        """Forgets the gradients; with set_to_none=False those that are there become zeros."""
+        if set_to_none:
+            self.core.zero_gradients()
+            return
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad[...] = 0
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether a backward pass has run since the last `zero_grad`."""
+        return self.core.has_gradients
 
     @property
     def num_labels(self) -> int:
@@ -336,7 +344,6 @@ class SequenceClassifier:
             _refuse_run(run, self._runs)
         self._open_run = None
         self.core.backward(loss_scale, dlogits)
-        self.has_gradients = True
 
     def forget_run(self) -> None:
         """Lets go of the latest run, whose activations another user of the core overwrites."""

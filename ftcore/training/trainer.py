@@ -211,6 +211,7 @@ class Trainer:
             if self.control.should_training_stop:
                 break
 
+        self.model.zero_grad()
         steps = state.global_step - first_step
         train_loss = (self._logged_loss + self._loss) / max(steps, 0.001)
         metrics: dict[str, Any] = speed_metrics(
@@ -343,7 +344,6 @@ class Trainer:
             total += loss
             if number < len(batches) - 1:
                 self._event("on_substep_end")
-        self.model.has_gradients = True
         norm = core.gradient_norm()
         if not math.isfinite(norm):
             raise FloatingPointError(f"the gradient's norm is {norm}")
