@@ -6,22 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ftcore._core import pad_columns
-
-if TYPE_CHECKING:
-    from ftcore.tokenization import BatchEncoding
+from ftcore.tokenization import BatchEncoding
 
 _LONGEST, _NO_PADDING = -1, -2  # instead of a width
 _NO_LIMIT = 10**20  # tokenizers without a maximum length say one above this
 
 
 def default_framework() -> str:
-    """ "pt" where torch is installed, else "np"."""
+    """What batches are made of by default: "pt" where torch is installed, else "np"."""
     return "pt" if find_spec("torch") is not None else "np"
 
 
@@ -67,11 +65,7 @@ class DataCollatorWithPadding:
                 stacklevel=3,
             )
 
-    def __call__(
-        self, features: Sequence[Mapping[str, Any]] | Mapping[str, Any]
-    ) -> "BatchEncoding":
-        from ftcore.tokenization import BatchEncoding
-
+    def __call__(self, features: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> BatchEncoding:
         names = self.tokenizer.model_input_names
         columns, is_batch = _as_columns(features, names[0])
         width = self._width()
