@@ -7,7 +7,6 @@ import torch
 import ftcore
 from ftcore import AdamW, clip_grad_norm_, get_scheduler
 
-
 BATCH_IDS = [[2, 5, 3]]
 
 
