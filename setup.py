@@ -40,14 +40,15 @@ def onednn_from_root():
     root = os.environ.get("ONEDNN_ROOT")
     if not root:
         return None
-    prefix = pathlib.Path(root)
+    prefix = pathlib.Path(root).resolve()
     if not (prefix / "include" / "oneapi" / "dnnl" / "dnnl.h").exists():
         raise SystemExit(f"ONEDNN_ROOT={root} holds no include/oneapi/dnnl/dnnl.h")
     for name in ("lib", "lib64"):
         if list((prefix / name).glob("libdnnl.*")):
             lib = prefix / name
-            return OneDNN(root, [str(prefix / "include")],
-                          [f"-L{lib}", f"-Wl,-rpath,{lib}", "-ldnnl"])
+            return OneDNN(
+                root, [str(prefix / "include")], [f"-L{lib}", f"-Wl,-rpath,{lib}", "-ldnnl"]
+            )
     raise SystemExit(f"ONEDNN_ROOT={root} holds no libdnnl in lib or lib64")
 
 
@@ -65,12 +66,17 @@ def onednn_from_wheels():
                 include = path.parents[2]
             elif file.name == "libdnnl.so.3":
                 library = path
-            elif file.name in ("LICENSE", "LICENSE.txt", "THIRD-PARTY-PROGRAMS"):
+            elif file.name in ("LICENSE", "THIRD-PARTY-PROGRAMS"):
                 licenses.append(path)
     if not (include and library and include.exists() and library.exists()):
         return None
-    return OneDNN(f"PyPI wheel {library}", [str(include)],
-                  [str(library), "-Wl,-rpath,$ORIGIN"], library, licenses)
+    return OneDNN(
+        f"PyPI wheel {library}",
+        [str(include)],
+        [str(library), "-Wl,-rpath,$ORIGIN"],
+        library,
+        licenses,
+    )
 
 
 def onednn_from_pkg_config():
@@ -91,12 +97,19 @@ def find_onednn():
 class BuildExtension(build_ext):
     """Adds oneDNN at build time (metadata commands need none of it) and bundles its library."""
 
+    def finalize_options(self):
+        super().finalize_options()
+        self.force = True  # objects of another oneDNN or of other sanitizers are not to be reused
+
     def build_extensions(self):
         onednn = find_onednn()
         (extension,) = self.extensions
         if onednn is None:
-            print("ftcore: oneDNN not found (ONEDNN_ROOT, PyPI wheels, pkg-config): building the "
-                  "reference backend only, which is slow", file=sys.stderr)
+            print(
+                "ftcore: oneDNN not found (ONEDNN_ROOT, PyPI wheels, pkg-config): building the "
+                "reference backend only, which is slow",
+                file=sys.stderr,
+            )
         else:
             print(f"ftcore: oneDNN from {onednn.origin}", file=sys.stderr)
             extension.sources += sources("csrc/backend/cpu")
@@ -113,12 +126,15 @@ class BuildExtension(build_ext):
         self.bundle(ROOT / "ftcore")
 
     def bundle(self, folder):
-        """Copies the wheels' oneDNN, with its licences, beside the extension."""
+        """Copies the wheels' oneDNN, with its licences, beside the extension, and clears away
+        what an earlier build with another oneDNN left there."""
+        library, notices = folder / "libdnnl.so.3", folder / "licenses"
+        library.unlink(missing_ok=True)
+        shutil.rmtree(notices, ignore_errors=True)
         if self.onednn is None or self.onednn.bundled is None:
             return
-        shutil.copyfile(self.onednn.bundled, folder / "libdnnl.so.3")
-        notices = folder / "licenses"
-        notices.mkdir(exist_ok=True)
+        shutil.copyfile(self.onednn.bundled, library)
+        notices.mkdir()
         for path in self.onednn.licenses:
             shutil.copyfile(path, notices / f"onednn-{path.name}")
 
@@ -128,12 +144,20 @@ def sources(folder):
 
 
 def core():
-    macros = [("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"),
-              ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION")]
+    macros = [
+        ("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION"),
+        ("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"),
+    ]
     if not FREE_THREADED:
         macros.append(("Py_LIMITED_API", "0x030B0000"))
-    compile_args = ["-std=gnu11", "-fvisibility=hidden", "-Wall", "-Wextra", "-fno-math-errno",
-                    "-fno-trapping-math"]
+    compile_args = [
+        "-std=gnu11",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+    ]
     link_args = []
     if SANITIZE:
         flags = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
