@@ -242,6 +242,8 @@ class DistilBertTokenizer(BertTokenizer):
 class PreTrainedTokenizerFast(WordPieceTokenizer):
     """A WordPiece tokenizer that is all that its tokenizer.json says."""
 
+    model_input_names = ["input_ids", "attention_mask"]
+
     def __init__(self, tokenizer_file: str | os.PathLike[str], **options: Any) -> None:
         _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
         self._setup(TokenizerJson(read_json(tokenizer_file), tokenizer_file), [], options)
