@@ -1,0 +1,145 @@
+/* Vectors of FT_LANES float32 numbers in GCC's vector extension: 16 (AVX-512), 8 (AVX2) or 4
+ * (whatever the processor has at least). Arithmetic is written with plain operators; only what the
+ * extension has no good word for is an intrinsic. Included by each kernels_*.c after it has chosen
+ * its target, so everything here is static. */
+#ifndef FT_BACKEND_CPU_KERNELS_SIMD_H
+#define FT_BACKEND_CPU_KERNELS_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if FT_LANES > 4
+#    include <immintrin.h>
+#endif
+
+typedef float ft_vf __attribute__((vector_size(FT_LANES * 4), may_alias));
+typedef int32_t ft_vi __attribute__((vector_size(FT_LANES * 4), may_alias));
+typedef uint32_t ft_vu __attribute__((vector_size(FT_LANES * 4), may_alias));
+typedef uint64_t ft_vq __attribute__((vector_size(FT_LANES * 4), may_alias));
+typedef float ft_vf_unaligned __attribute__((vector_size(FT_LANES * 4), may_alias, aligned(4)));
+typedef float ft_v4_unaligned __attribute__((vector_size(16), may_alias, aligned(4)));
+
+static inline ft_vf load(const float *p)
+{
+    return *(const ft_vf_unaligned *)p;
+}
+
+static inline void store(float *p, ft_vf v)
+{
+    *(ft_vf_unaligned *)p = v;
+}
+
+static inline ft_vf set1(float x)
+{
+    return x - (ft_vf){0};
+}
+
+/* The first n < FT_LANES lanes; the others are 0 (load) or left alone in memory (store). */
+static inline ft_vf load_part(const float *p, size_t n)
+{
+    ft_vf v = {0};
+    memcpy(&v, p, n * sizeof *p);
+    return v;
+}
+
+static inline void store_part(float *p, ft_vf v, size_t n)
+{
+    memcpy(p, &v, n * sizeof *p);
+}
+
+/* Lane by lane: mask (all ones or all zeros) ? a : b. */
+static inline ft_vf choose(ft_vi mask, ft_vf a, ft_vf b)
+{
+    return (ft_vf)((mask & (ft_vi)a) | (~mask & (ft_vi)b));
+}
+
+/* Lane by lane a > b ? a : b: a nan in b goes through, so that it is not lost. */
+static inline ft_vf maximum(ft_vf a, ft_vf b)
+{
+#if FT_LANES == 16
+    return (ft_vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif FT_LANES == 8
+    return (ft_vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return choose(a > b, a, b);
+#endif
+}
+
+static inline ft_vf minimum(ft_vf a, ft_vf b)
+{
+#if FT_LANES == 16
+    return (ft_vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif FT_LANES == 8
+    return (ft_vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    return choose(a < b, a, b);
+#endif
+}
+
+static inline float sum_of_lanes(ft_vf v)
+{
+#if FT_LANES == 16
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    for (int half = FT_LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            v[i] += v[i + half];
+    return v[0];
+#endif
+}
+
+static inline float maximum_of_lanes(ft_vf v)
+{
+#if FT_LANES == 16
+    return _mm512_reduce_max_ps((__m512)v);
+#else
+    float largest = v[0];
+    for (int i = 1; i < FT_LANES; i++)
+        largest = v[i] > largest ? v[i] : largest;
+    return largest;
+#endif
+}
+
+/* The products of the low halves of 64-bit lanes. */
+static inline ft_vq multiply_low(ft_vq a, ft_vq b)
+{
+#if FT_LANES == 16
+    return (ft_vq)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif FT_LANES == 8
+    return (ft_vq)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#else
+    return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
+/* The even (low) or odd (high) 64-bit lanes of a and b, alternating. */
+static inline ft_vq interleave_low(ft_vq a, ft_vq b)
+{
+#if FT_LANES == 16
+    return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+#elif FT_LANES == 8
+    return __builtin_shufflevector(a, b, 0, 4, 2, 6);
+#else
+    return __builtin_shufflevector(a, b, 0, 2);
+#endif
+}
+
+static inline ft_vq interleave_high(ft_vq a, ft_vq b)
+{
+#if FT_LANES == 16
+    return __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+#elif FT_LANES == 8
+    return __builtin_shufflevector(a, b, 1, 5, 3, 7);
+#else
+    return __builtin_shufflevector(a, b, 1, 3);
+#endif
+}
+
+/* n rounded up to whole vectors. */
+static inline size_t whole_vectors(size_t n)
+{
+    return (n + FT_LANES - 1) / FT_LANES * FT_LANES;
+}
+
+#endif
