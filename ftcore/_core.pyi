@@ -6,6 +6,172 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_Floats = NDArray[np.float32]
+_Dropout = tuple[float, int, int, int, int] | None
+
+class Backend:
+    """A backend's operations, one method each: what csrc/backend/backend.h describes, on NumPy
+    arrays. For tests and for reading along; the train step does not come through here.
+
+    Matrices are C-contiguous float32 (q, k and v of attention may be columns of a wider matrix).
+    Nothing is converted. ValueError: a wrong shape or value; TypeError: a wrong type; IndexError:
+    an id or label out of range. Dropout is (p, seed, step, micro_step, site) or None. With
+    accumulate=True the gradients of parameters are added to copies of `into`."""
+
+    name: str
+    """"cpu" or "reference" """
+    def __init__(self, name: str, threads: int = 0) -> None:
+        """name: "auto", "cpu" or "reference". threads: 0 for as many as OpenMP chooses."""
+    def embedding_forward(
+        self,
+        input_ids: NDArray[np.int32],
+        position_ids: NDArray[np.int32],
+        token_type_ids: NDArray[np.int32],
+        word: _Floats,
+        position: _Floats,
+        type: _Floats | None,
+        gamma: _Floats,
+        beta: _Floats,
+        eps: float,
+        rows: int = -1,
+        dropout: _Dropout = None,
+    ) -> tuple[_Floats, _Floats, _Floats, _Floats]:
+        """ids [tokens], tables [any, hidden] -> (out, sum [rows, hidden], mean, rstd [rows]);
+        rows -1: as many as tokens."""
+    def embedding_backward(
+        self,
+        dout: _Floats,
+        input_ids: NDArray[np.int32],
+        position_ids: NDArray[np.int32],
+        token_type_ids: NDArray[np.int32],
+        sum: _Floats,
+        mean: _Floats,
+        rstd: _Floats,
+        gamma: _Floats,
+        into: tuple[_Floats, _Floats, _Floats | None, _Floats, _Floats],
+        padding_id: int = -1,
+        accumulate: bool = False,
+        dropout: _Dropout = None,
+    ) -> tuple[_Floats, NDArray[np.uint8], _Floats, _Floats, _Floats | None, _Floats, _Floats]:
+        """-> (dsum [rows, hidden], word_rows [vocab], dword, dposition, dtype, dgamma, dbeta).
+        into: (dword, dposition, dtype, dgamma, dbeta); the tables are added to in any case."""
+    def linear_forward(
+        self,
+        x: _Floats,
+        weight: _Floats,
+        bias: _Floats,
+        activation: str = "none",
+        keep: bool = True,
+    ) -> tuple[_Floats, _Floats | None]:
+        """x [rows, in], weight [out, in], bias [out]; activation "none", "gelu", "tanh" or "relu"
+        -> (y [rows, out], the pre-activation [rows, out] or None)."""
+    def linear_backward(
+        self,
+        dy: _Floats,
+        x: _Floats,
+        weight: _Floats,
+        activation: str = "none",
+        kept: _Floats | None = None,
+        want_dx: bool = True,
+        add_to_dx: _Floats | None = None,
+        accumulate: bool = False,
+        into: tuple[_Floats, _Floats] | None = None,
+    ) -> tuple[_Floats, _Floats | None, _Floats, _Floats]:
+        """kept: GELU's pre-activation, tanh's or ReLU's y
+        -> (the pre-activation's gradient, dx or None, dweight, dbias). into: (dweight, dbias)."""
+    def attention_forward(
+        self,
+        q: _Floats,
+        k: _Floats,
+        v: _Floats,
+        cu_seqlens: NDArray[np.int32],
+        heads: int,
+        key_starts: NDArray[np.int32] | None = None,
+        first_only: bool = False,
+        dropout: _Dropout = None,
+    ) -> tuple[_Floats, _Floats]:
+        """q [query rows, heads * head_dim], k and v [rows, heads * head_dim]; query rows are
+        sequences with first_only, rows otherwise -> (out like q, lse [heads, query rows])."""
+    def attention_backward(
+        self,
+        dout: _Floats,
+        q: _Floats,
+        k: _Floats,
+        v: _Floats,
+        lse: _Floats,
+        cu_seqlens: NDArray[np.int32],
+        heads: int,
+        key_starts: NDArray[np.int32] | None = None,
+        first_only: bool = False,
+        dropout: _Dropout = None,
+    ) -> tuple[_Floats, _Floats, _Floats]:
+        """-> (dq, dk, dv), their rows as far apart as those of q, k and v."""
+    def residual_norm_forward(
+        self,
+        x: _Floats,
+        residual: _Floats,
+        gamma: _Floats,
+        beta: _Floats,
+        eps: float,
+        tokens: int = -1,
+        dropout: _Dropout = None,
+    ) -> tuple[_Floats, _Floats, _Floats, _Floats]:
+        """x, residual [rows, hidden] -> (y, sum [rows, hidden], mean, rstd [rows]); tokens -1: all
+        rows."""
+    def residual_norm_backward(
+        self,
+        dy: _Floats,
+        sum: _Floats,
+        mean: _Floats,
+        rstd: _Floats,
+        gamma: _Floats,
+        tokens: int = -1,
+        dropout: _Dropout = None,
+        in_place: bool = False,
+        accumulate: bool = False,
+        into: tuple[_Floats, _Floats] | None = None,
+    ) -> tuple[_Floats, _Floats | None, _Floats, _Floats]:
+        """-> (dresidual, dx [rows, hidden], dgamma, dbeta [hidden]). in_place: dresidual is
+        computed in dy's memory, and dx too where nothing is dropped (None is returned for it).
+        into: (dgamma, dbeta)."""
+    def first_rows_gather(self, x: _Floats, cu_seqlens: NDArray[np.int32]) -> _Floats: ...
+    def first_rows_scatter(
+        self, dfirst: _Floats, dx: _Floats, cu_seqlens: NDArray[np.int32]
+    ) -> None:
+        """dx [rows, hidden] is added to."""
+    def dropout(self, x: _Floats, dropout: _Dropout) -> None:
+        """x [count], in place."""
+    def loss(
+        self, logits: _Floats, labels: NDArray[np.int64] | _Floats, problem: str
+    ) -> tuple[float, _Floats]:
+        """logits [sequences, labels]; problem as in Hugging Face's config.problem_type
+        -> (mean loss, dlogits)."""
+    def scale_add(self, x: _Floats, scale: float, y: _Floats | None = None) -> None:
+        """x [count] = scale * x + y, in place."""
+    def sum_of_squares(self, x: _Floats, flags: NDArray[np.uint8] | None = None) -> float:
+        """x [count], or [rows, width] of which only the rows with flags [rows] count."""
+    def clip(self, squares: NDArray[np.float64], max_norm: float) -> tuple[float, float]:
+        """-> (norm, what to scale gradients by)."""
+    def adamw(
+        self,
+        parameter: _Floats,
+        gradient: _Floats,
+        moment1: _Floats,
+        moment2: _Floats,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        step: int,
+        scale: float = 1.0,
+        flags: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """One step in place, step counting from 1, of [count] or of [rows, width] whose rows
+        without a flag are only decayed. The gradient is multiplied by scale."""
+    def zero_rows(self, x: _Floats, flags: NDArray[np.uint8] | None = None) -> None:
+        """x [count], or the flagged rows of x [rows, width], in place."""
+
 class Batch:
     """A packed batch: sequences end to end, no padding; from `Columns.pack` and `pack_padded`."""
 

@@ -60,6 +60,7 @@ static int module_execute(PyObject *module)
     if (_import_array() < 0)
         return -1;
     int (*const parts[])(PyObject *) = {
+        ft_python_add_backend,
         ft_python_add_batch,
         ft_python_add_columns,
         ft_python_add_collator,

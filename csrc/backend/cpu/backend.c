@@ -1,8 +1,102 @@
-#include "backend/backend.h"
+#include "backend/cpu/cpu.h"
+
+#include <omp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "backend/host_memory.h"
+#include "backend/reference/reference.h"
+#include "common/memory.h"
+
+/* The process in which OpenMP's threads were started. They do not survive a fork, and libgomp waits
+ * for them for ever. */
+static _Atomic pid_t openmp_process;
+
+ft_status ft_cpu_begin(ft_cpu *cpu, size_t floats)
+{
+    if (cpu->threads > 1) {
+        pid_t here = getpid(), first = 0;
+        FT_RETURN_IF(!atomic_compare_exchange_strong(&openmp_process, &first, here) &&
+                         first != here,
+                     FT_ERROR_RUNTIME,
+                     "this process was forked after its parent had trained or evaluated on several "
+                     "threads, which OpenMP does not survive: start it with the 'spawn' method, or "
+                     "use threads=1");
+    }
+    floats = ft_align(floats * sizeof(float)) / sizeof(float);
+    if (floats <= cpu->scratch_floats)
+        return FT_OK;
+    void *larger;
+    FT_FORWARD(ft_allocate((size_t)cpu->threads * floats * sizeof(float), &larger));
+    ft_release(cpu->scratch);
+    cpu->scratch = larger;
+    cpu->scratch_floats = floats;
+    return FT_OK;
+}
+
+static void cpu_destroy(ft_backend *backend)
+{
+    ft_cpu *cpu = ft_cpu_of(backend);
+    ft_products_destroy(cpu->products);
+    ft_release(cpu->scratch);
+    free(cpu);
+}
+
+static const ft_cpu_kernels *best_kernels(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return &ft_cpu_kernels_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &ft_cpu_kernels_avx2;
+#endif
+    return &ft_cpu_kernels_generic;
+}
+
+/* What is too small to be worth more than plain loops is the reference's. */
+static const ft_backend_operations cpu_operations = {
+    .name = "cpu",
+    .destroy = cpu_destroy,
+    .allocate = ft_host_allocate,
+    .release = ft_host_release,
+    .upload = ft_host_upload,
+    .download = ft_host_download,
+    .zero = ft_host_zero,
+    .embedding_forward = ft_cpu_embedding_forward,
+    .embedding_backward = ft_cpu_embedding_backward,
+    .linear_forward = ft_cpu_linear_forward,
+    .linear_backward = ft_cpu_linear_backward,
+    .attention_forward = ft_cpu_attention_forward,
+    .attention_backward = ft_cpu_attention_backward,
+    .residual_norm_forward = ft_cpu_residual_norm_forward,
+    .residual_norm_backward = ft_cpu_residual_norm_backward,
+    .first_rows_gather = ft_reference_first_rows_gather,
+    .first_rows_scatter = ft_reference_first_rows_scatter,
+    .dropout = ft_cpu_dropout,
+    .loss = ft_reference_loss,
+    .scale_add = ft_cpu_scale_add,
+    .sum_of_squares = ft_cpu_sum_of_squares,
+    .clip = ft_reference_clip,
+    .adamw = ft_cpu_adamw,
+    .zero_rows = ft_cpu_zero_rows,
+};
 
 ft_status ft_backend_cpu_create(int threads, ft_backend **out)
 {
-    (void)threads;
     *out = NULL;
-    return ft_error(FT_ERROR_RUNTIME, "the CPU backend is not in this build");
+    ft_cpu *cpu = calloc(1, sizeof *cpu);
+    FT_RETURN_IF(cpu == NULL, FT_ERROR_MEMORY, "cannot allocate a backend");
+    cpu->base.operations = &cpu_operations;
+    cpu->threads = threads > 0 ? threads : omp_get_max_threads();
+    cpu->kernels = best_kernels();
+    ft_status status = ft_products_create(&cpu->products);
+    if (status != FT_OK) {
+        free(cpu);
+        return status;
+    }
+    *out = &cpu->base;
+    return FT_OK;
 }

@@ -49,7 +49,7 @@ static const float *key_factors(const ft_attention *a, const head_span *s, int32
         return NULL;
     uint64_t row = (uint64_t)(s->start + query);
     uint64_t first = (row * (uint64_t)a->heads + (uint64_t)head) * 65536u;
-    dropout_factors(&a->dropout, first + (uint64_t)(s->key_start - s->start), 
+    dropout_factors(&a->dropout, first + (uint64_t)(s->key_start - s->start),
                     whole_vectors((size_t)s->keys), buffer);
     return buffer;
 }
@@ -59,6 +59,12 @@ static size_t attention_scratch(int32_t head_dim, int32_t length, bool backward)
     size_t width = whole_vectors((size_t)length);
     size_t queries = backward ? 2 * FT_BACKWARD_QUERIES : FT_FORWARD_QUERIES;
     return ((backward ? 2 : 1) * (size_t)head_dim + queries + 1) * width + 2 * FT_FACTORS_SLACK;
+}
+
+static void zero_rows_of_head(float *x, int32_t rows, size_t row, int32_t head_dim)
+{
+    for (int32_t r = 0; r < rows; r++)
+        memset(x + (size_t)r * row, 0, (size_t)head_dim * sizeof *x);
 }
 
 /* row [width]: exp(scale * (score - largest)), the columns from `keys` on 0. Returns the sum. */
@@ -79,8 +85,7 @@ static float exponentiate(float *row, size_t keys, size_t width, float scale, fl
     return sum_of_lanes(total);
 }
 
-static void attention_forward(const ft_attention *a, int32_t sequence, int32_t head,
-                              float *scratch)
+static void attention_forward(const ft_attention *a, int32_t sequence, int32_t head, float *scratch)
 {
     const head_span s = span_of(a, sequence, head);
     const size_t q_row = (size_t)a->q_stride, kv_row = (size_t)a->kv_stride;
@@ -93,10 +98,16 @@ static void attention_forward(const ft_attention *a, int32_t sequence, int32_t h
     const float scale = 1.0f / sqrtf((float)a->head_dim);
     const size_t width = whole_vectors((size_t)s.keys);
 
-    float *keys = scratch;                                   /* [head_dim, width] */
-    float *scores = keys + (size_t)a->head_dim * width;      /* [FT_FORWARD_QUERIES, width] */
+    float *keys = scratch;                              /* [head_dim, width] */
+    float *scores = keys + (size_t)a->head_dim * width; /* [FT_FORWARD_QUERIES, width] */
     float *factors = scores + FT_FORWARD_QUERIES * width + FT_FACTORS_SLACK; /* [width] */
 
+    if (s.keys <= 0) {
+        zero_rows_of_head(out, s.queries, out_row, a->head_dim);
+        for (int32_t i = 0; i < s.queries; i++)
+            lse[i] = -INFINITY;
+        return;
+    }
     transpose(s.keys, a->head_dim, k, kv_row, keys, width);
     for (int32_t first = 0; first < s.queries; first += FT_FORWARD_QUERIES) {
         int n = s.queries - first < FT_FORWARD_QUERIES ? s.queries - first : FT_FORWARD_QUERIES;
@@ -165,20 +176,28 @@ static void attention_backward(const ft_attention *a, const ft_attention_gradien
     const float scale = 1.0f / sqrtf((float)a->head_dim);
     const size_t width = whole_vectors((size_t)s.keys), depth = (size_t)a->head_dim;
 
-    float *keys = scratch;                                /* [head_dim, width] */
-    float *values = keys + depth * width;                 /* [head_dim, width] */
-    float *scores = values + depth * width;               /* [FT_BACKWARD_QUERIES, width] */
-    float *dp = scores + FT_BACKWARD_QUERIES * width;     /* [FT_BACKWARD_QUERIES, width] */
+    float *keys = scratch;                            /* [head_dim, width] */
+    float *values = keys + depth * width;             /* [head_dim, width] */
+    float *scores = values + depth * width;           /* [FT_BACKWARD_QUERIES, width] */
+    float *dp = scores + FT_BACKWARD_QUERIES * width; /* [FT_BACKWARD_QUERIES, width] */
     float *factors = dp + FT_BACKWARD_QUERIES * width + FT_FACTORS_SLACK; /* [width] */
 
+    zero_rows_of_head(dk - (size_t)(s.key_start - s.start) * kv_row, s.key_start - s.start, kv_row,
+                      a->head_dim);
+    zero_rows_of_head(dv - (size_t)(s.key_start - s.start) * kv_row, s.key_start - s.start, kv_row,
+                      a->head_dim);
+    if (s.keys <= 0) {
+        zero_rows_of_head(dq, s.queries, q_row, a->head_dim);
+        return;
+    }
     transpose(s.keys, a->head_dim, k, kv_row, keys, width);
     transpose(s.keys, a->head_dim, v, kv_row, values, width);
     for (int32_t first = 0; first < s.queries; first += FT_BACKWARD_QUERIES) {
         int n = s.queries - first < FT_BACKWARD_QUERIES ? s.queries - first : FT_BACKWARD_QUERIES;
         const float *q_block = q + (size_t)first * q_row;
         const float *dout_block = dout + (size_t)first * out_row;
-        product(n, (int)width, depth, (left_operand){q_block, q_row, 1}, keys, width, scores,
-                width, false);
+        product(n, (int)width, depth, (left_operand){q_block, q_row, 1}, keys, width, scores, width,
+                false);
         product(n, (int)width, depth, (left_operand){dout_block, out_row, 1}, values, width, dp,
                 width, false);
         for (int i = 0; i < n; i++)

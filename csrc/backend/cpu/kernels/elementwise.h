@@ -92,7 +92,7 @@ static void activation_backward(const ft_linear_gradient *g, int32_t begin, int3
     }
 }
 
-static void dropout(const ft_dropout *d, float *x, size_t begin, size_t end)
+static void dropout(const ft_dropout *d, const float *x, float *y, size_t begin, size_t end)
 {
     enum { BLOCK = 512 };
     float scratch[BLOCK + 2 * FT_FACTORS_SLACK], *factors = scratch + FT_FACTORS_SLACK;
@@ -101,7 +101,7 @@ static void dropout(const ft_dropout *d, float *x, size_t begin, size_t end)
         dropout_factors(d, i, n, factors);
 #pragma omp simd
         for (size_t j = 0; j < n; j++)
-            x[i + j] *= factors[j];
+            y[i + j] = x[i + j] * factors[j];
     }
 }
 
@@ -143,8 +143,8 @@ static void adamw(const ft_adamw_factors *f, float *restrict parameter,
         float v = a.beta2 * moment2[i] + a.beta2_complement * (g * g);
         moment1[i] = m;
         moment2[i] = v;
-        parameter[i] = a.decay * parameter[i] -
-                       a.step_size * (m / (sqrtf(v) * a.root_scale + a.eps));
+        parameter[i] =
+            a.decay * parameter[i] - a.step_size * (m / (sqrtf(v) * a.root_scale + a.eps));
     }
 }
 

@@ -1,6 +1,6 @@
-/* The part of the CPU backend that is compiled once per instruction set. Each kernel does a range of
- * an operation on one thread: rows [begin, end), columns [begin, end) or elements [begin, end), or
- * one head of one sequence. Splitting the work over threads is the caller's business. */
+/* The part of the CPU backend that is compiled once per instruction set. Each kernel does a range
+ * of an operation on one thread: rows [begin, end), columns [begin, end) or elements [begin, end),
+ * or one head of one sequence. Splitting the work over threads is the caller's business. */
 #ifndef FT_BACKEND_CPU_KERNELS_KERNELS_H
 #define FT_BACKEND_CPU_KERNELS_KERNELS_H
 
@@ -8,12 +8,12 @@
 
 /* ft_adamw's step with its constants worked out. */
 typedef struct ft_adamw_factors {
-    float decay;             /* 1 - lr * weight_decay */
-    float beta1_complement;  /* 1 - beta1 */
+    float decay;            /* 1 - lr * weight_decay */
+    float beta1_complement; /* 1 - beta1 */
     float beta2;
-    float beta2_complement;  /* 1 - beta2 */
-    float step_size;         /* lr / (1 - beta1^step) */
-    float root_scale;        /* 1 / sqrt(1 - beta2^step) */
+    float beta2_complement; /* 1 - beta2 */
+    float step_size;        /* lr / (1 - beta1^step) */
+    float root_scale;       /* 1 / sqrt(1 - beta2^step) */
     float eps;
     float gradient_scale;
 } ft_adamw_factors;
@@ -48,7 +48,7 @@ typedef struct ft_cpu_kernels {
      * the rows goes to dbias. */
     void (*activation_backward)(const ft_linear_gradient *, int32_t begin, int32_t end);
 
-    void (*dropout)(const ft_dropout *, float *x, size_t begin, size_t end);
+    void (*dropout)(const ft_dropout *, const float *x, float *y, size_t begin, size_t end);
 
     /* One head of one sequence. */
     void (*attention_forward)(const ft_attention *, int32_t sequence, int32_t head, float *scratch);
@@ -57,8 +57,8 @@ typedef struct ft_cpu_kernels {
 
     void (*scale_add)(float scale, const float *y, float *x, size_t begin, size_t end);
     double (*sum_of_squares)(const float *x, size_t begin, size_t end);
-    void (*adamw)(const ft_adamw_factors *, float *parameter, const float *gradient,
-                  float *moment1, float *moment2, size_t begin, size_t end);
+    void (*adamw)(const ft_adamw_factors *, float *parameter, const float *gradient, float *moment1,
+                  float *moment2, size_t begin, size_t end);
 } ft_cpu_kernels;
 
 extern const ft_cpu_kernels ft_cpu_kernels_generic;

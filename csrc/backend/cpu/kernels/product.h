@@ -18,9 +18,9 @@ typedef struct left_operand {
 /* c[0..rows, 0..vectors * FT_LANES] = (c +) a b. Both bounds are constants wherever this is
  * inlined, so that the sums live in registers. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int vectors,
-                                                       size_t depth, left_operand a,
-                                                       const float *b, size_t b_row, float *c,
-                                                       size_t c_row, bool add)
+                                                       size_t depth, left_operand a, const float *b,
+                                                       size_t b_row, float *c, size_t c_row,
+                                                       bool add)
 {
     ft_vf sums[FT_TILE_ROWS][FT_TILE_VECTORS];
 #pragma GCC unroll 6
@@ -53,13 +53,14 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
 }
 
 #define FT_TILE_CASE(rows_)                                                                        \
-    case rows_:                                                                                    \
-        tile(rows_, vectors, depth, a, b, b_row, c, c_row, add);                                   \
-        break;
+case rows_:                                                                                        \
+    tile(rows_, vectors, depth, a, b, b_row, c, c_row, add);                                       \
+    break;
 
-static inline __attribute__((always_inline)) void
-tile_column(int rows, const int vectors, size_t depth, left_operand a, const float *b,
-            size_t b_row, float *c, size_t c_row, bool add)
+static inline
+    __attribute__((always_inline)) void tile_column(int rows, const int vectors, size_t depth,
+                                                    left_operand a, const float *b, size_t b_row,
+                                                    float *c, size_t c_row, bool add)
 {
     for (; rows >= FT_TILE_ROWS; rows -= FT_TILE_ROWS) {
         tile(FT_TILE_ROWS, vectors, depth, a, b, b_row, c, c_row, add);

@@ -1,0 +1,29 @@
+/* Matrix products through oneDNN, whose primitives are made once per shape and kept. */
+#ifndef FT_BACKEND_CPU_PRODUCTS_H
+#define FT_BACKEND_CPU_PRODUCTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/status.h"
+
+/* c [m, n] = (c +) op(a) op(b) (+ bias [n]), float32, where op(a) is [m, k] and op(b) [k, n]. */
+typedef struct ft_product {
+    int32_t m, n, k;
+    bool a_transposed; /* a is stored as [k, m] */
+    bool b_transposed; /* b is stored as [n, k] */
+    bool has_bias;
+    bool add; /* to what c holds */
+} ft_product;
+
+typedef struct ft_products ft_products;
+
+ft_status ft_products_create(ft_products **out);
+void ft_products_destroy(ft_products *);
+
+/* On OpenMP's current number of threads, which must be the same for each call. `operation` names
+ * the caller in the message of a failure. */
+ft_status ft_products_run(ft_products *, const char *operation, ft_product, const float *a,
+                          const float *b, const float *bias, float *c);
+
+#endif

@@ -1,0 +1,68 @@
+/* Checked access to the NumPy arrays that a backend's operations are called with: nothing is
+ * converted, what does not fit is refused by name. */
+#ifndef FT_PYTHON_OPERANDS_H
+#define FT_PYTHON_OPERANDS_H
+
+#include "backend/backend.h"
+#include "python/module.h"
+
+enum { FT_ANY = -1 };
+
+/* Shapes in calls: FT_SHAPE(FT_ANY, hidden) gives `dimensions, shape`. */
+#define FT_SHAPE(...)                                                                              \
+    (int)(sizeof((npy_intp[]){__VA_ARGS__}) / sizeof(npy_intp)), (const npy_intp[])                \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+
+/* The data of a C-contiguous array of that type and shape (FT_ANY: any size); NULL with an
+ * exception otherwise. The memory is the caller's. */
+void *ft_operand(PyObject *object, const char *name, int type, int dimensions,
+                 const npy_intp *shape);
+
+/* The same, but it must be writable. */
+void *ft_operand_writable(PyObject *object, const char *name, int type, int dimensions,
+                          const npy_intp *shape);
+
+/* A float32 matrix whose rows may be further apart than they are long: *stride is how far. */
+float *ft_operand_strided(PyObject *object, const char *name, npy_intp rows, npy_intp columns,
+                          int32_t *stride);
+
+npy_intp ft_operand_size(PyObject *array, int dimension);
+
+/* 0 where all of ids [count] lie in [0, limit); -1 with IndexError. */
+int ft_operand_ids(const int32_t *ids, npy_intp count, npy_intp limit, const char *name);
+
+/* None, or (p, seed, step, micro_step, site). */
+int ft_operand_dropout(PyObject *object, ft_dropout *out);
+
+/* The layout of packed rows. cu_seqlens int32 [sequences + 1]; key_starts int32 [sequences], or
+ * None: then each sequence's first row is written to `starts`, which must be freed with PyMem_Free.
+ * rows FT_ANY: as many as tokens. */
+int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows, ft_layout *out,
+                      int32_t **starts);
+
+/* The arrays that a call returns: they are made one by one and leave together as a tuple. */
+typedef struct ft_results {
+    int count;
+    PyObject *items[8];
+} ft_results;
+
+/* A zero-filled array that is added to the results; NULL with an exception. */
+void *ft_results_add(ft_results *, int type, int dimensions, const npy_intp *shape);
+
+/* The same, holding a copy of `from` (an array of that type and shape), or zeros where it is None.
+ */
+void *ft_results_add_copy(ft_results *, PyObject *from, const char *name, int type, int dimensions,
+                          const npy_intp *shape);
+
+/* A float32 [rows, columns] view of memory whose rows are `stride` apart. */
+float *ft_results_add_strided(ft_results *, npy_intp rows, npy_intp columns, npy_intp stride);
+
+void ft_results_add_none(ft_results *);
+void ft_results_drop(ft_results *);
+
+/* The tuple of them, or the only one; the results are empty afterwards. */
+PyObject *ft_results_take(ft_results *);
+
+#endif
