@@ -219,7 +219,7 @@ static ft_status clear_embedding_gradients(ft_model *m)
     const ft_backend_operations *op = m->backend->operations;
     const ft_model_config *c = &m->config;
     size_t h = c->hidden_size;
-    if (m->gradients_shared)
+    if (m->word_gradient_shared)
         FT_FORWARD(op->zero(m->backend, m->g.word, c->vocab_size * h * sizeof(float)));
     else
         FT_FORWARD(

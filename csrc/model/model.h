@@ -35,8 +35,9 @@ ft_status ft_model_moments(ft_model *model, float **moment1, float **moment2);
 
 /* After moments were written from outside: finds again which word embeddings have any. */
 ft_status ft_model_moments_changed(ft_model *model);
-/* Gradients may be written from outside from now on: every update then looks through all rows. */
-void ft_model_share_gradients(ft_model *model);
+/* The word embedding's gradient may be written from outside from now on: every update then looks
+ * through all its rows. */
+void ft_model_share_word_gradient(ft_model *model);
 /* Elements of the last forward's logits. */
 size_t ft_model_logit_count(const ft_model *model);
 /* Whether there is a gradient: a backward since the last ft_model_zero_gradients. */

@@ -17,9 +17,9 @@ ft_status ft_model_zero_gradients(ft_model *m)
     return FT_OK;
 }
 
-void ft_model_share_gradients(ft_model *m)
+void ft_model_share_word_gradient(ft_model *m)
 {
-    m->gradients_shared = true;
+    m->word_gradient_shared = true;
 }
 
 /* Copies a buffer of the backend and flags each row of the word embedding that is not all zero. */
@@ -94,7 +94,7 @@ ft_status ft_model_scale_gradients(ft_model *m, float factor)
 
 static ft_status refresh_active_rows(ft_model *m)
 {
-    if (m->gradients_shared) {
+    if (m->word_gradient_shared) {
         FT_FORWARD(flag_rows(m, m->g.word, m->active_rows_host));
         m->active_rows_changed = true;
     }

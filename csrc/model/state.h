@@ -20,7 +20,7 @@ struct ft_model {
     uint8_t *touched_rows, *active_rows; /* [vocab] */
     uint8_t *active_rows_host;           /* [vocab] */
     bool active_rows_changed;
-    bool gradients_shared; /* written from outside, perhaps: touched rows are not known */
+    bool word_gradient_shared; /* perhaps written from outside: touched_rows may lack some */
 
     ft_activations activations;
     ft_pass pass;     /* the last forward */

@@ -199,7 +199,8 @@ static PyObject *model_gradient(PyObject *self, PyObject *index)
         ft_python_raise(status);
         return NULL;
     }
-    ft_model_share_gradients(as_model(self)->model);
+    if (p == ft_model_table(as_model(self)->model)->entries)
+        ft_model_share_word_gradient(as_model(self)->model);
     return view(self, p, gradients);
 }
 
