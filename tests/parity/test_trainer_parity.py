@@ -57,7 +57,9 @@ def assert_equal_logs(theirs, ours, tolerance=1e-5):
         assert list(expected) == [key for key in got if key != "total_flos" or key in expected]
         for key, value in expected.items():
             if not key.endswith(TIMES):
-                assert got[key] == pytest.approx(value, rel=tolerance, abs=tolerance), key
+                # torch adds up the squares in float32, which costs it some 5e-5 on big tables.
+                relative = 1e-4 if key == "grad_norm" else tolerance
+                assert got[key] == pytest.approx(value, rel=relative, abs=tolerance), key
 
 
 @pytest.mark.slow
