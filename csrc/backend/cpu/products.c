@@ -12,7 +12,15 @@ typedef struct primitive {
     ft_product product;
     dnnl_primitive_t run;
     dnnl_memory_t a, b, bias, c, scratchpad;
+    dnnl_primitive_t pack; /* from plain to b; NULL where b is plain itself */
+    dnnl_memory_t plain;
 } primitive;
+
+/* Memory that all primitives share, since one runs at a time. It only grows. */
+typedef struct shared_memory {
+    void *memory;
+    size_t bytes;
+} shared_memory;
 
 /* Batches vary in their bucket of rows only, so the shapes are few. Should they not be, all are
  * dropped at this many and made again as needed. */
@@ -21,8 +29,7 @@ enum { CAPACITY = 1024, SLOTS = 2 * CAPACITY };
 struct ft_products {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    void *scratchpad; /* shared: one product runs at a time */
-    size_t scratchpad_bytes;
+    shared_memory scratchpad, packed;
     int count;
     primitive *slots[SLOTS]; /* open addressing */
 };
@@ -52,12 +59,14 @@ static void primitive_release(primitive *p)
 {
     if (p == NULL)
         return;
-    dnnl_memory_t memories[] = {p->a, p->b, p->bias, p->c, p->scratchpad};
+    dnnl_memory_t memories[] = {p->a, p->b, p->bias, p->c, p->scratchpad, p->plain};
     for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
         if (memories[i])
             dnnl_memory_destroy(memories[i]);
     if (p->run)
         dnnl_primitive_destroy(p->run);
+    if (p->pack)
+        dnnl_primitive_destroy(p->pack);
     free(p);
 }
 
@@ -92,7 +101,8 @@ void ft_products_destroy(ft_products *p)
         dnnl_stream_destroy(p->stream);
     if (p->engine)
         dnnl_engine_destroy(p->engine);
-    ft_release(p->scratchpad);
+    ft_release(p->scratchpad.memory);
+    ft_release(p->packed.memory);
     free(p);
 }
 
@@ -115,6 +125,8 @@ static dnnl_status_t describe(int64_t rows, int64_t columns, bool transposed,
 /* What exists only while a primitive is made. */
 typedef struct makings {
     dnnl_memory_desc_t a, b, bias, c;
+    dnnl_memory_desc_t any; /* for b, where oneDNN chooses its layout */
+    dnnl_primitive_desc_t pack;
     dnnl_post_ops_t post_ops;
     dnnl_primitive_attr_t attributes;
     dnnl_primitive_desc_t description;
@@ -134,36 +146,55 @@ static dnnl_status_t describe_product(ft_products *products, const ft_product *p
         DNNL_FORWARD(dnnl_post_ops_append_sum(m->post_ops, 1.0f, 0, dnnl_f32));
         DNNL_FORWARD(dnnl_primitive_attr_set_post_ops(m->attributes, m->post_ops));
     }
-    return dnnl_matmul_primitive_desc_create(&m->description, products->engine, m->a, m->b, m->bias,
-                                             m->c, m->attributes);
+    if (p->packs_b)
+        DNNL_FORWARD(dnnl_memory_desc_create_with_tag(&m->any, 2, (const dnnl_dims_t){p->k, p->n},
+                                                      dnnl_f32, dnnl_format_tag_any));
+    DNNL_FORWARD(dnnl_matmul_primitive_desc_create(&m->description, products->engine, m->a,
+                                                   p->packs_b ? m->any : m->b, m->bias, m->c,
+                                                   m->attributes));
+    if (!p->packs_b)
+        return dnnl_success;
+    return dnnl_reorder_primitive_desc_create(
+        &m->pack, m->b, products->engine,
+        dnnl_primitive_desc_query_md(m->description, dnnl_query_weights_md, 0), products->engine,
+        NULL);
+}
+
+static dnnl_status_t grow(shared_memory *shared, size_t bytes)
+{
+    if (bytes <= shared->bytes)
+        return dnnl_success;
+    void *larger;
+    if (ft_allocate(bytes, &larger) != FT_OK)
+        return dnnl_out_of_memory;
+    ft_release(shared->memory);
+    *shared = (shared_memory){larger, bytes};
+    return dnnl_success;
 }
 
 static dnnl_status_t create_memories(ft_products *products, const makings *m, primitive *out)
 {
     const_dnnl_memory_desc_t scratchpad =
         dnnl_primitive_desc_query_md(m->description, dnnl_query_scratchpad_md, 0);
+    const_dnnl_memory_desc_t b =
+        dnnl_primitive_desc_query_md(m->description, dnnl_query_weights_md, 0);
     dnnl_engine_t engine = products->engine;
     DNNL_FORWARD(dnnl_memory_create(&out->a, m->a, engine, DNNL_MEMORY_NONE));
-    DNNL_FORWARD(dnnl_memory_create(&out->b, m->b, engine, DNNL_MEMORY_NONE));
+    DNNL_FORWARD(dnnl_memory_create(&out->b, b, engine, DNNL_MEMORY_NONE));
     DNNL_FORWARD(dnnl_memory_create(&out->c, m->c, engine, DNNL_MEMORY_NONE));
+    DNNL_FORWARD(dnnl_memory_create(&out->scratchpad, scratchpad, engine, DNNL_MEMORY_NONE));
     if (m->bias)
         DNNL_FORWARD(dnnl_memory_create(&out->bias, m->bias, engine, DNNL_MEMORY_NONE));
-    DNNL_FORWARD(dnnl_memory_create(&out->scratchpad, scratchpad, engine, DNNL_MEMORY_NONE));
-    size_t bytes = dnnl_memory_desc_get_size(scratchpad);
-    if (bytes > products->scratchpad_bytes) {
-        void *larger;
-        if (ft_allocate(bytes, &larger) != FT_OK)
-            return dnnl_out_of_memory;
-        ft_release(products->scratchpad);
-        products->scratchpad = larger;
-        products->scratchpad_bytes = bytes;
+    if (m->pack) {
+        DNNL_FORWARD(dnnl_memory_create(&out->plain, m->b, engine, DNNL_MEMORY_NONE));
+        DNNL_FORWARD(grow(&products->packed, dnnl_memory_desc_get_size(b)));
     }
-    return dnnl_success;
+    return grow(&products->scratchpad, dnnl_memory_desc_get_size(scratchpad));
 }
 
 static void makings_release(makings *m)
 {
-    dnnl_memory_desc_t descriptions[] = {m->a, m->b, m->bias, m->c};
+    dnnl_memory_desc_t descriptions[] = {m->a, m->b, m->bias, m->c, m->any};
     for (size_t i = 0; i < sizeof descriptions / sizeof *descriptions; i++)
         if (descriptions[i])
             dnnl_memory_desc_destroy(descriptions[i]);
@@ -173,6 +204,8 @@ static void makings_release(makings *m)
         dnnl_primitive_attr_destroy(m->attributes);
     if (m->description)
         dnnl_primitive_desc_destroy(m->description);
+    if (m->pack)
+        dnnl_primitive_desc_destroy(m->pack);
 }
 
 static dnnl_status_t primitive_create(ft_products *products, const ft_product *p, primitive **out)
@@ -185,6 +218,8 @@ static dnnl_status_t primitive_create(ft_products *products, const ft_product *p
     dnnl_status_t status = describe_product(products, p, &m);
     if (status == dnnl_success)
         status = dnnl_primitive_create(&made->run, m.description);
+    if (status == dnnl_success && m.pack)
+        status = dnnl_primitive_create(&made->pack, m.pack);
     if (status == dnnl_success)
         status = create_memories(products, &m, made);
     makings_release(&m);
@@ -198,7 +233,8 @@ static dnnl_status_t primitive_create(ft_products *products, const ft_product *p
 static bool same(const ft_product *a, const ft_product *b)
 {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->a_transposed == b->a_transposed &&
-           a->b_transposed == b->b_transposed && a->has_bias == b->has_bias && a->add == b->add;
+           a->b_transposed == b->b_transposed && a->has_bias == b->has_bias && a->add == b->add &&
+           a->packs_b == b->packs_b;
 }
 
 static uint32_t hash(const ft_product *p)
@@ -206,7 +242,8 @@ static uint32_t hash(const ft_product *p)
     uint32_t h = (uint32_t)p->m * 0x9E3779B1u;
     h = (h ^ (uint32_t)p->n) * 0x85EBCA77u;
     h = (h ^ (uint32_t)p->k) * 0xC2B2AE3Du;
-    h ^= (uint32_t)(p->a_transposed | p->b_transposed << 1 | p->has_bias << 2 | p->add << 3);
+    h ^= (uint32_t)(p->a_transposed | p->b_transposed << 1 | p->has_bias << 2 | p->add << 3 |
+                    p->packs_b << 4);
     return (h * 0x27D4EB2Fu) >> 8;
 }
 
@@ -226,13 +263,24 @@ static dnnl_status_t find(ft_products *products, const ft_product *p, primitive 
 }
 
 /* oneDNN takes pointers to what it only reads without const. */
+static dnnl_status_t pack(ft_products *products, const primitive *p, const float *b)
+{
+    DNNL_FORWARD(dnnl_memory_set_data_handle(p->plain, (void *)b));
+    DNNL_FORWARD(dnnl_memory_set_data_handle(p->b, products->packed.memory));
+    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, p->plain}, {DNNL_ARG_TO, p->b}};
+    return dnnl_primitive_execute(p->pack, products->stream, 2, arguments);
+}
+
 static dnnl_status_t execute(ft_products *products, const primitive *p, const float *a,
                              const float *b, const float *bias, float *c)
 {
     DNNL_FORWARD(dnnl_memory_set_data_handle(p->a, (void *)a));
-    DNNL_FORWARD(dnnl_memory_set_data_handle(p->b, (void *)b));
+    if (p->pack)
+        DNNL_FORWARD(pack(products, p, b));
+    else
+        DNNL_FORWARD(dnnl_memory_set_data_handle(p->b, (void *)b));
     DNNL_FORWARD(dnnl_memory_set_data_handle(p->c, c));
-    DNNL_FORWARD(dnnl_memory_set_data_handle(p->scratchpad, products->scratchpad));
+    DNNL_FORWARD(dnnl_memory_set_data_handle(p->scratchpad, products->scratchpad.memory));
     dnnl_exec_arg_t arguments[5] = {
         {DNNL_ARG_SRC, p->a},
         {DNNL_ARG_WEIGHTS, p->b},

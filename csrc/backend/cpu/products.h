@@ -13,7 +13,8 @@ typedef struct ft_product {
     bool a_transposed; /* a is stored as [k, m] */
     bool b_transposed; /* b is stored as [n, k] */
     bool has_bias;
-    bool add; /* to what c holds */
+    bool add;     /* to what c holds */
+    bool packs_b; /* b is first copied to the layout that oneDNN likes best */
 } ft_product;
 
 typedef struct ft_products ft_products;
