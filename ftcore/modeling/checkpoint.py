@@ -100,10 +100,17 @@ def load_weights(
 
 def weight_files(name_or_path: str | os.PathLike[str], **hub_options: Any) -> list[pathlib.Path]:
     """The safetensors files of a model, one or several shards. Raises OSError for none."""
-    path = find_file(name_or_path, WEIGHTS_NAME, **hub_options)
-    if path is not None:
-        return [path]
-    index = find_file(name_or_path, INDEX_NAME, **hub_options)
+    try:
+        path = find_file(name_or_path, WEIGHTS_NAME, **hub_options)
+        if path is not None:
+            return [path]
+        index = find_file(name_or_path, INDEX_NAME, **hub_options)
+    except OSError as error:
+        # Away from the hub its cache does not say that the model has shards alone.
+        try:
+            index = find_file(name_or_path, INDEX_NAME, **hub_options)
+        except OSError:
+            raise error from None
     if index is None:
         pickled = ""
         if pathlib.Path(os.fspath(name_or_path), PICKLE_NAME).exists():

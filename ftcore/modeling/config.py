@@ -301,7 +301,7 @@ def load_config(name_or_path: str | os.PathLike[str], **kwargs: Any) -> Pretrain
         raise ValueError(
             f"{path} has {named}, which is not supported: supported are {', '.join(CONFIGS)}"
         )
-    if not isinstance(values.get("id2label", {}), dict):
+    if not isinstance(values.get("id2label") or {}, dict):
         raise ValueError(f"{path}: id2label must be an object")
     overrides = {key for key in ("num_labels", "id2label", "label2id") if key in kwargs}
     stored = values.get("id2label")
