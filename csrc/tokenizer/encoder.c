@@ -1,5 +1,6 @@
 #include "tokenizer/encoder.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/memory.h"
@@ -17,7 +18,8 @@ ft_status ft_encoder_create(const ft_rules *rules, ft_encoder **out)
     *out = NULL;
     FT_FORWARD(ft_allocate(sizeof *encoder, (void **)&encoder));
     encoder->rules = rules;
-    ft_status status = ft_allocate(sizeof(ft_word) << FT_WORD_SLOT_BITS, (void **)&encoder->words);
+    ft_status status =
+        ft_allocate(sizeof(ft_word) << (FT_WORD_SET_BITS + 1), (void **)&encoder->words);
     if (status == FT_OK)
         status = ft_allocate(sizeof(int32_t) * FT_WORD_MANY, (void **)&encoder->many);
     if (status != FT_OK) {
@@ -72,50 +74,74 @@ static ft_status encode_word(ft_encoder *encoder, const uint8_t *word, size_t le
     return encode_normalized(rules, encoder->text.bytes, encoder->text.length, out);
 }
 
-static void keep_word(ft_encoder *encoder, ft_word *slot, const uint64_t key[2], size_t length,
+/* Keeps what a word has become, in place of the older of the two words in its set. */
+static void keep_word(ft_encoder *encoder, ft_word *set, const uint64_t key[2], size_t length,
                       const int32_t *ids, size_t count)
 {
-    slot->length = 0;
     if (count > length)
         return;
+    ft_word word = {{key[0], key[1]}, (uint16_t)length, (uint16_t)count, {0}};
     if (count <= 3) {
-        memcpy(slot->ids, ids, count * sizeof *ids);
+        memcpy(word.ids, ids, count * sizeof *ids);
     } else {
         if (encoder->many_count + count > FT_WORD_MANY) {
-            memset(encoder->words, 0, sizeof(ft_word) << FT_WORD_SLOT_BITS);
+            memset(encoder->words, 0, sizeof(ft_word) << (FT_WORD_SET_BITS + 1));
             encoder->many_count = 0;
         }
         memcpy(encoder->many + encoder->many_count, ids, count * sizeof *ids);
-        slot->ids[0] = (int32_t)encoder->many_count;
+        word.ids[0] = (int32_t)encoder->many_count;
         encoder->many_count += count;
     }
-    slot->key[0] = key[0];
-    slot->key[1] = key[1];
-    slot->count = (uint16_t)count;
-    slot->length = (uint16_t)length;
+    set[1] = set[0];
+    set[0] = word;
 }
 
-/* The first `length` bytes at word, at most 16, as two numbers. Reads 16 bytes. */
+/* The first `length` bytes at word, at most 16, and zeros, as two numbers. Reads 16 bytes. */
 static inline void load_key(const uint8_t *word, size_t length, uint64_t key[2])
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(key, word, 16);
-    if (length < 8) {
-        key[0] &= ((uint64_t)1 << 8 * length) - 1;
-        key[1] = 0;
-    } else if (length < 16) {
-        key[1] &= ((uint64_t)1 << 8 * (length - 8)) - 1;
-    }
-#else
-    key[0] = key[1] = 0;
-    memcpy(key, word, length);
-#endif
+    static const uint64_t ones_then_zeros[4] = {~(uint64_t)0, ~(uint64_t)0, 0, 0};
+    uint64_t mask[2];
+    memcpy(mask, (const uint8_t *)ones_then_zeros + (FT_WORD_BYTES - length), sizeof mask);
+    memcpy(key, word, sizeof mask);
+    key[0] &= mask[0];
+    key[1] &= mask[1];
 }
 
-static inline size_t word_slot(const uint64_t key[2])
+static inline ft_word *word_set(const ft_encoder *encoder, const uint64_t key[2])
 {
     uint64_t hash = key[0] * 0x9E3779B97F4A7C15u ^ key[1] * 0xC2B2AE3D27D4EB4Fu;
-    return (size_t)((hash ^ hash >> 32) * 0xD6E8FEB86659FD93u >> (64 - FT_WORD_SLOT_BITS));
+    hash = (hash ^ hash >> 32) * 0xD6E8FEB86659FD93u;
+    return &encoder->words[2 * (hash >> (64 - FT_WORD_SET_BITS))];
+}
+
+static inline bool is_word(const ft_word *word, const uint64_t key[2], size_t length)
+{
+    return word->key[0] == key[0] && word->key[1] == key[1] && word->length == length;
+}
+
+/* A word that is not kept: encodes it, and keeps it where it is short. */
+static ft_status encode_new_word(ft_encoder *encoder, const uint8_t *word, size_t length,
+                                 ft_ids *out)
+{
+    size_t before = out->count;
+    FT_FORWARD(encode_word(encoder, word, length, out));
+    if (length >= FT_WORD_BYTES)
+        return FT_OK;
+    uint64_t key[2];
+    load_key(word, length, key);
+    keep_word(encoder, word_set(encoder, key), key, length, out->data + before,
+              out->count - before);
+    return FT_OK;
+}
+
+/* The length of a word of which 16 bytes are known to be within it. */
+static size_t long_word(const uint8_t *word, const uint8_t *end)
+{
+    size_t length = FT_WORD_BYTES;
+    while (word + length < end && !ft_is_ascii_space(word[length]) &&
+           !ft_is_ascii_punctuation(word[length]))
+        length++;
+    return length;
 }
 
 /* Encodes the words and punctuation that start before `limit`, and moves *text past them. Up to
@@ -123,15 +149,17 @@ static inline size_t word_slot(const uint64_t key[2])
 static ft_status encode_words(ft_encoder *encoder, const uint8_t **text, const uint8_t *limit,
                               const uint8_t *end, ft_ids *out)
 {
-    const ft_rules *rules = encoder->rules;
+    const int32_t *ascii = encoder->rules->ascii;
     const uint8_t *p = *text;
-    /* No more ids than bytes come out of words that are kept, and of punctuation. */
+    /* Kept words and punctuation never have more ids than bytes, but are written three at a time.
+     */
     FT_FORWARD(ft_ids_reserve(out, (size_t)(end - p) + 4));
+    int32_t *ids = out->data + out->count;
     while (p < limit) {
         uint32_t boundaries = ft_boundaries(p);
         if (boundaries & 1) {
             if (!ft_is_ascii_space(*p))
-                out->data[out->count++] = rules->ascii[*p];
+                *ids++ = ascii[*p];
             p++;
             continue;
         }
@@ -140,29 +168,28 @@ static ft_status encode_words(ft_encoder *encoder, const uint8_t **text, const u
             length = (size_t)__builtin_ctz(boundaries);
             uint64_t key[2];
             load_key(p, length, key);
-            ft_word *slot = &encoder->words[word_slot(key)];
-            if (slot->key[0] == key[0] && slot->key[1] == key[1] && slot->length == length) {
-                int32_t *ids = out->data + out->count;
-                if (slot->count <= 3)
-                    memcpy(ids, slot->ids, sizeof slot->ids);
+            const ft_word *word = word_set(encoder, key);
+            word += !is_word(word, key, length);
+            if (is_word(word, key, length)) {
+                if (word->count <= 3)
+                    memcpy(ids, word->ids, sizeof word->ids);
                 else
-                    memcpy(ids, encoder->many + slot->ids[0], slot->count * sizeof *ids);
-                out->count += slot->count;
-            } else {
-                size_t before = out->count;
-                FT_FORWARD(encode_word(encoder, p, length, out));
-                FT_FORWARD(ft_ids_reserve(out, (size_t)(end - p) + 4));
-                keep_word(encoder, slot, key, length, out->data + before, out->count - before);
+                    memcpy(ids, encoder->many + word->ids[0], word->count * sizeof *ids);
+                ids += word->count;
+                p += length;
+                p += *p == ' ';
+                continue;
             }
         } else {
-            while (p + length < end && !ft_is_ascii_space(p[length]) &&
-                   !ft_is_ascii_punctuation(p[length]))
-                length++;
-            FT_FORWARD(encode_word(encoder, p, length, out));
-            FT_FORWARD(ft_ids_reserve(out, (size_t)(end - p) + 4));
+            length = long_word(p, end);
         }
+        out->count = (size_t)(ids - out->data);
+        FT_FORWARD(encode_new_word(encoder, p, length, out));
         p += length;
+        FT_FORWARD(ft_ids_reserve(out, (size_t)(p < end ? end - p : 0) + 4));
+        ids = out->data + out->count;
     }
+    out->count = (size_t)(ids - out->data);
     *text = p;
     return FT_OK;
 }

@@ -27,15 +27,15 @@ typedef struct ft_word {
 
 enum {
     FT_WORD_BYTES = 16, /* longer words are not kept */
-    FT_WORD_SLOT_BITS = 14,
+    FT_WORD_SET_BITS = 14,
     FT_WORD_MANY = 1 << 15,
 };
 
 typedef struct ft_encoder {
     const ft_rules *rules;
     ft_text_buffer text; /* the normalised form of a word, or of a text */
-    ft_word *words;      /* [1 << FT_WORD_SLOT_BITS] */
-    int32_t *many;       /* [FT_WORD_MANY] */
+    ft_word *words; /* [1 << FT_WORD_SET_BITS, 2]: a set is two words that share a cache line */
+    int32_t *many;  /* [FT_WORD_MANY] */
     size_t many_count;
     ft_ids first, second;    /* scratch of whoever encodes rows */
     struct ft_encoder *next; /* in a list of idle encoders */
