@@ -149,12 +149,15 @@ def read_vocab_txt(path: str | os.PathLike[str]) -> dict[str, int]:
     with open(path, "rb") as file:
         data = file.read()
     try:
-        lines = data.decode("utf-8").split("\n")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: {error}") from error
+    lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    return {line.rstrip(_WHITE_SPACE): id for id, line in enumerate(lines)}
+    if text.split() != lines:  # there is other white space than the ends of lines
+        lines = [line.rstrip(_WHITE_SPACE) for line in lines]
+    return dict(zip(lines, range(len(lines)), strict=True))
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 PADDING = ("longest", "max_length", "do_not_pad")
 TRUNCATION = ("do_not_truncate", "longest_first", "only_first", "only_second")
@@ -15,8 +14,9 @@ VERY_LARGE_INTEGER = int(1e30)
 _LARGE_INTEGER = int(1e20)
 
 
-@dataclass(frozen=True)
-class Strategies:
+class Strategies(NamedTuple):
+    """A call's padding and truncation, each by its name, and the length they go to."""
+
     padding: str
     truncation: str
     max_length: int | None

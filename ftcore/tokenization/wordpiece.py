@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftcore._core import Encoding
 from ftcore.tokenization import decoding, strategies
 from ftcore.tokenization.added_token import AddedToken
 from ftcore.tokenization.batch_encoding import BatchEncoding, check_tensor_type
@@ -22,6 +24,14 @@ Text = str | Sequence[str] | Sequence[Sequence[str]]
 
 # A column's place in this list is its number in the C core.
 _COLUMNS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask")
+_CHOICES = {
+    wanted: (
+        (0, *(i for i, is_wanted in enumerate(wanted, 1) if is_wanted)),
+        ("input_ids", *(name for name, w in zip(_COLUMNS[1:], wanted, strict=True) if w)),
+    )
+    for wanted in itertools.product((False, True), repeat=3)
+}
+"""Which of the columns after input_ids are wanted: the numbers and the names of all."""
 _UNSUPPORTED: dict[str, Any] = {
     "is_split_into_words": False,
     "return_offsets_mapping": False,
@@ -141,17 +151,24 @@ class WordPieceTokenizer(SpecialTokens):
     def _add(self, tokens: Iterable[AddedToken]) -> int:
         count = self._pipeline.add(tokens)
         self._core = self._pipeline.build()
-        self._ids = {
-            **self._pipeline.vocab,
-            **{t.content: id for id, t in self._pipeline.added_tokens.items()},
-        }
-        tokens_of_ids = {id: token for token, id in self._pipeline.vocab.items()}
-        for id, added in self._pipeline.added_tokens.items():
-            content = added.content
-            tokens_of_ids[id] = self._core.normalize(content) if added.normalized else content
-        self._tokens = tokens_of_ids
-        self._skipped = {t.content for t in self._pipeline.added_tokens.values() if t.special}
+        vocab, added = self._pipeline.vocab, self._pipeline.added_tokens
+        self._ids = vocab
+        if any(vocab.get(token.content) != id for id, token in added.items()):
+            self._ids = {**vocab, **{token.content: id for id, token in added.items()}}
+        self._tokens_by_id: dict[int, str] | None = None
+        self._skipped = {token.content for token in added.values() if token.special}
         return count
+
+    @property
+    def _tokens(self) -> dict[int, str]:
+        """The token of each id; made when it is first wanted."""
+        if self._tokens_by_id is None:
+            tokens = {id: token for token, id in self._pipeline.vocab.items()}
+            for id, added in self._pipeline.added_tokens.items():
+                content = added.content
+                tokens[id] = self._core.normalize(content) if added.normalized else content
+            self._tokens_by_id = tokens
+        return self._tokens_by_id
 
     # Encoding
 
@@ -198,38 +215,26 @@ class WordPieceTokenizer(SpecialTokens):
                 "Asking to pad but the tokenizer does not have a padding token. Please set "
                 "`tokenizer.pad_token`."
             )
-        if not is_batch:
-            text, text_pair = [text], [text_pair] if text_pair else None  # type: ignore[list-item]
-
+        side = strategies.side("padding_side", padding_side or self.padding_side)
+        texts: Any = text if is_batch else [text]
+        pairs: Any = text_pair if is_batch else [text_pair] if text_pair else None
         rows = self._core.encode(
-            text,
-            text_pair,
+            texts,
+            pairs,
             add_special_tokens=add_special_tokens,
             truncation=strategies.TRUNCATION.index(how.truncation),
             max_length=min(how.max_length or 0, 2**62),
             truncate_left=self.truncation_side == "left",
         )
-        side = strategies.side("padding_side", padding_side or self.padding_side)
-        longest = rows.longest
         wanted = (
-            True,
             self._wants("token_type_ids", return_token_type_ids),
             self._wants("attention_mask", return_attention_mask),
-            return_special_tokens_mask,
+            bool(return_special_tokens_mask),
         )
-        columns = tuple(i for i in range(len(_COLUMNS)) if wanted[i])
+        longest = rows.longest
         length = how.padded_length(longest, multiple)
-        is_even = length >= longest or rows.shortest == longest
-        as_arrays = return_tensors is not None and is_even
-        make = rows.arrays if as_arrays else rows.lists
-        made = make(
-            columns,
-            length=length,
-            left=side == "left",
-            pad_id=(self.pad_token_id if length else 0) or 0,
-            pad_type=self.pad_token_type_id,
-        )
-        data = {_COLUMNS[i]: column for i, column in zip(columns, made, strict=True)}
+        even = length >= longest or rows.shortest == longest
+        data = self._columns(rows, wanted, length, side, return_tensors is not None and even)
         if return_length:
             data["length"] = [len(row) for row in data["input_ids"]]
         if verbose and how.max_length is None and max(longest, length) > self.model_max_length:
@@ -237,6 +242,21 @@ class WordPieceTokenizer(SpecialTokens):
         if not is_batch and return_tensors is None:
             data = {k: v if k == "length" else v[0] for k, v in data.items()}
         return BatchEncoding(data, return_tensors)
+
+    def _columns(
+        self,
+        rows: Encoding,
+        wanted: tuple[bool, bool, bool],
+        length: int,
+        side: str,
+        as_arrays: bool,
+    ) -> dict[str, Any]:
+        """The columns that are wanted of encoded rows, padded, as lists or as arrays."""
+        columns, names = _CHOICES[wanted]
+        pad_id = (self.pad_token_id if length else 0) or 0
+        make: Any = rows.arrays if as_arrays else rows.lists
+        made = make(columns, length, side == "left", pad_id, self.pad_token_type_id)
+        return dict(zip(names, made, strict=True))
 
     def _wants(self, column: str, asked: bool | None) -> bool:
         return column in self.model_input_names if asked is None else bool(asked)
