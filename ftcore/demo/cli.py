@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         type=_positive,
         metavar="N",
         help="passes over the training rows, fractions allowed (default: 1 for a pretrained "
-        "model, 10 for the small one)",
+        "model, 16 for the small one)",
     )
     demo.add_argument(
         "--batch-size",
@@ -153,7 +153,7 @@ def _train(options: argparse.Namespace, task: Any, name: str, pretrained: bool) 
     import ftcore
     from ftcore.demo.report import compute_metrics, plot
 
-    epochs = options.epochs or (1 if pretrained else 10)
+    epochs = options.epochs or (1 if pretrained else 16)
     batch_size = options.batch_size or (16 if pretrained else 32)
     learning_rate = options.learning_rate or (1e-4 if pretrained else 1e-3)
     try:
