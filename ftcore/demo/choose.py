@@ -18,6 +18,7 @@ from ftcore.demo.tables import Task, load_task
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MRPC = "nyu-mll/glue"
+SMALL_TITLE = "a small BERT, trained from scratch"
 PATIENCE = 4.0
 """Seconds for the hub to answer."""
 
@@ -30,6 +31,7 @@ class ModelChoice:
     """What to give to ``from_pretrained``; None: the small model, made from the training texts."""
 
     name: str | None
+    title: str
     reason: str
 
 
@@ -91,7 +93,7 @@ def packaged_minilm() -> tuple[str | None, str]:
 def choose_model(asked: str | None, online: bool) -> ModelChoice:
     """The model that was asked for, or the best one at hand."""
     if asked == "small":
-        return ModelChoice(None, "as asked for")
+        return ModelChoice(None, SMALL_TITLE, "as asked for")
     if asked is not None and asked != "minilm":
         looks_like_path = asked.startswith((".", "/", "~"))
         folder = pathlib.Path(asked).expanduser()
@@ -102,19 +104,21 @@ def choose_model(asked: str | None, online: bool) -> ModelChoice:
                 f"--model {asked}: no folder of that name, not in the hub's cache, and the hub "
                 "does not answer"
             )
-        return ModelChoice(str(folder) if folder.is_dir() else asked, "as asked for")
+        return ModelChoice(str(folder) if folder.is_dir() else asked, asked, "as asked for")
     folder_name, reason = packaged_minilm()
     if folder_name is not None:
-        return ModelChoice(folder_name, reason)
+        return ModelChoice(folder_name, MINILM, reason)
     if pathlib.Path(MINILM).is_dir():
-        return ModelChoice(MINILM, "a folder of that name is here")
+        return ModelChoice(MINILM, MINILM, "a folder of that name is here")
     if _cached(MINILM):
-        return ModelChoice(MINILM, "from the hub's cache")
+        return ModelChoice(MINILM, MINILM, "from the hub's cache")
     if online:
-        return ModelChoice(MINILM, "from the hub, which answers")
+        return ModelChoice(MINILM, MINILM, "from the hub, which answers")
     if asked == "minilm":
         raise DemoError(f"--model minilm: {reason}, and the hub neither answers nor has it cached")
-    return ModelChoice(None, f"{reason}, and the hub neither answers nor has {MINILM} cached")
+    return ModelChoice(
+        None, SMALL_TITLE, f"{reason}, and the hub neither answers nor has {MINILM} cached"
+    )
 
 
 def _cached(repository: str) -> bool:

@@ -142,14 +142,14 @@ def run_demo(options: argparse.Namespace) -> None:
 
             texts = (text for column in task.texts for text in task.train[column])
             write_small_model(pathlib.Path(scratch), texts, options.seed)
-            print(f"model:  a small BERT, trained from scratch ({model_choice.reason})")
-            _train(options, task, scratch, pretrained=False)
+            print(f"model:  {model_choice.title} ({model_choice.reason})")
+            _train(options, task, model_choice.title, scratch, pretrained=False)
         else:
-            print(f"model:  {model_choice.name} ({model_choice.reason})")
-            _train(options, task, model_choice.name, pretrained=True)
+            print(f"model:  {model_choice.title} ({model_choice.reason})")
+            _train(options, task, model_choice.title, model_choice.name, pretrained=True)
 
 
-def _train(options: argparse.Namespace, task: Any, name: str, pretrained: bool) -> None:
+def _train(options: argparse.Namespace, task: Any, title: str, name: str, pretrained: bool) -> None:
     import ftcore
     from ftcore.demo.report import compute_metrics, plot
 
@@ -206,7 +206,7 @@ def _train(options: argparse.Namespace, task: Any, name: str, pretrained: bool) 
     print(f"always the commonest label: accuracy {majority:.4f}")
     print(f"trained on {result.metrics['train_samples_per_second']:.1f} samples per second")
     picture = options.output / "training.png"
-    plot(trainer.state.log_history, f"{name}: {result.global_step} steps", picture)
+    plot(trainer.state.log_history, f"{title}, {len(train)} training rows", picture)
     _show_examples(options.output, task)
     print(f"\nmodel and tokenizer: {options.output}\nplot: {picture}")
 
@@ -220,7 +220,8 @@ def _show_examples(folder: pathlib.Path, task: Any) -> None:
     rows = task.validation.select(range(min(EXAMPLES_SHOWN, len(task.validation))))
     texts = [list(rows[column]) for column in task.texts]
     batch = tokenizer(*texts, truncation=True, padding=True, return_tensors="np")
-    predictions = np.argmax(np.asarray(model(**batch).logits), axis=-1)
+    output: Any = model(**batch)
+    predictions = np.argmax(np.asarray(output.logits), axis=-1)
     print(f"\nthe saved model, loaded again from {folder}:")
     for number, label in enumerate(rows["label"]):
         for column in texts:
