@@ -32,11 +32,27 @@ def reference():
     return _core.Backend("reference")
 
 
-@pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda n: f"{n} threads")
-def cpu(request):
+def cpu_backend(threads, kernels=None):
+    """The CPU backend on kernels of that name; skips where this machine cannot."""
     if not has_cpu():
         pytest.skip("this build has no oneDNN")
-    return _core.Backend("cpu", threads=request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        if kernels:
+            patch.setenv("FTCORE_CPU_KERNELS", kernels)
+        try:
+            return _core.Backend("cpu", threads=threads)
+        except ValueError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(1, None), (2, None), (4, None), (2, "avx2"), (2, "generic")],
+    ids=lambda p: f"{p[0]}-{p[1] or 'best'}",
+)
+def cpu(request):
+    """The CPU backend on several numbers of threads, and on each instruction set."""
+    return cpu_backend(*request.param)
 
 
 @pytest.fixture
@@ -658,6 +674,21 @@ def test_adamw_only_decays_rows_without_a_flag(cpu, reference, rng, rows, width,
 # ------------------------------------------------------------------------------ the backend itself
 
 
+def test_nan_is_not_lost(cpu, rng):
+    x, weight, bias, dy = linear_inputs(rng, 20, 33, 33)
+    x[7, 5] = np.nan
+    y, kept = cpu.linear_forward(x, weight, bias, "gelu")
+    assert np.isnan(y[7]).all() and np.isfinite(np.delete(y, 7, 0)).all()
+    assert np.isnan(cpu.linear_backward(dy, x, weight, "gelu", kept)[0][7]).all()
+    q, k, v, cu, dout = attention_inputs(rng, [20, 30], 50, 2, 16, False)
+    k[3, 4] = np.nan
+    out, lse = cpu.attention_forward(q, k, v, cu, 2)
+    assert np.isnan(out[:20, :16]).all() and np.isnan(lse[0, :20]).all()
+    assert np.isfinite(out[20:]).all() and np.isfinite(out[:, 16:]).all()
+    total = cpu.residual_norm_forward(x, x, bias, bias, EPS)[1]
+    assert np.isnan(total[7, 5])
+
+
 @needs_cpu
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_same_thread_count_gives_the_same_bits(rng, threads):
@@ -703,6 +734,13 @@ def test_a_forked_child_is_refused_rather_than_hung(rng):
         finally:
             os._exit(3)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@needs_cpu
+def test_kernels_that_do_not_exist_are_refused(monkeypatch):
+    monkeypatch.setenv("FTCORE_CPU_KERNELS", "sse9")
+    with pytest.raises(ValueError, match="FTCORE_CPU_KERNELS must be .* got 'sse9'"):
+        _core.Backend("cpu")
 
 
 def test_unknown_backends_and_thread_counts_are_refused():

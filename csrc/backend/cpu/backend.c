@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backend/host_memory.h"
@@ -43,17 +44,53 @@ static void cpu_destroy(ft_backend *backend)
     free(cpu);
 }
 
-static const ft_cpu_kernels *best_kernels(void)
+static bool always(void)
 {
+    return true;
+}
+
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return &ft_cpu_kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &ft_cpu_kernels_avx2;
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi2");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
-    return &ft_cpu_kernels_generic;
+
+/* The best kernels that this processor runs, or those that the environment names: to compare them,
+ * or to test the others on a processor that has all. */
+static ft_status choose_kernels(const ft_cpu_kernels **out)
+{
+    static const struct {
+        const ft_cpu_kernels *kernels;
+        bool (*runs_here)(void);
+    } known[] = {
+#if defined(__x86_64__)
+        {&ft_cpu_kernels_avx512, has_avx512},
+        {&ft_cpu_kernels_avx2, has_avx2},
+#endif
+        {&ft_cpu_kernels_generic, always},
+    };
+    const char *wanted = getenv("FTCORE_CPU_KERNELS");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (wanted != NULL && strcmp(wanted, known[i].kernels->name))
+            continue;
+        if (known[i].runs_here()) {
+            *out = known[i].kernels;
+            return FT_OK;
+        }
+        FT_RETURN_IF(wanted != NULL, FT_ERROR_VALUE,
+                     "FTCORE_CPU_KERNELS is '%s', which this processor does not run", wanted);
+    }
+    return ft_error(
+        FT_ERROR_VALUE,
+        "FTCORE_CPU_KERNELS must be 'avx512', 'avx2' (on x86-64) or 'generic', got '%s'", wanted);
 }
 
 /* What is too small to be worth more than plain loops is the reference's. */
@@ -87,11 +124,13 @@ static const ft_backend_operations cpu_operations = {
 ft_status ft_backend_cpu_create(int threads, ft_backend **out)
 {
     *out = NULL;
+    const ft_cpu_kernels *kernels = NULL;
+    FT_FORWARD(choose_kernels(&kernels));
     ft_cpu *cpu = calloc(1, sizeof *cpu);
     FT_RETURN_IF(cpu == NULL, FT_ERROR_MEMORY, "cannot allocate a backend");
     cpu->base.operations = &cpu_operations;
     cpu->threads = threads > 0 ? threads : omp_get_max_threads();
-    cpu->kernels = best_kernels();
+    cpu->kernels = kernels;
     ft_status status = ft_products_create(&cpu->products);
     if (status != FT_OK) {
         free(cpu);
