@@ -1,7 +1,7 @@
 """The C core. Private: the names that users see are in ``ftcore``."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 _Floats = NDArray[np.float32]
 _Dropout = tuple[float, int, int, int, int] | None
 
+@final
 class Backend:
     """A backend's operations, one method each: what csrc/backend/backend.h describes, on NumPy
     arrays. For tests and for reading along; the train step does not come through here.
@@ -20,7 +21,7 @@ class Backend:
 
     name: str
     """"cpu" or "reference" """
-    def __init__(self, name: str, threads: int = 0) -> None:
+    def __new__(cls, name: str, threads: int = 0) -> Self:
         """name: "auto", "cpu" or "reference". threads: 0 for as many as OpenMP chooses."""
     def embedding_forward(
         self,
