@@ -271,14 +271,15 @@ class LRScheduler:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs; JSON can hold it."""
-        return {key: value for key, value in vars(self).items() if key != "optimizer"}
+        """{"last_epoch", "base_lrs"}: where the schedule stands, not, as in torch, its shape."""
+        return {"last_epoch": self.last_epoch, "base_lrs": self.base_lrs}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over a `state_dict`, and sets the learning rates by it."""
         if len(state_dict["base_lrs"]) != len(self.base_lrs):
             raise ValueError("the state is of a schedule over other parameter groups")
-        vars(self).update(state_dict)
+        self.last_epoch = state_dict["last_epoch"]
+        self.base_lrs = list(state_dict["base_lrs"])
         self._set()
 
 

@@ -238,8 +238,8 @@ class SequenceClassifier:
         *,
         return_dict: bool | None = None,
         **unsupported: Any,
-    ) -> SequenceClassifierOutput | tuple[Any, ...]:
-        """Logits of a padded batch, and its loss where labels are given.
+    ) -> Any:
+        """A SequenceClassifierOutput of a padded batch; its tuple where return_dict is False.
 
         input_ids, attention_mask, token_type_ids, position_ids: [batch, length] integers (NumPy,
         lists or torch). labels: [batch] integers for one label of several, [batch] numbers for

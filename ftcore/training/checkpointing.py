@@ -174,7 +174,9 @@ def checkpoints(output_dir: pathlib.Path) -> list[pathlib.Path]:
     return [path for _, path in sorted(found)]
 
 
-def rotate(output_dir: pathlib.Path, limit: int | None, newest: pathlib.Path, best: str | None):
+def rotate(
+    output_dir: pathlib.Path, limit: int | None, newest: pathlib.Path, best: str | None
+) -> None:
     """Deletes the oldest checkpoints beyond `limit`, but neither the newest nor the best."""
     if limit is None or limit <= 0:
         return

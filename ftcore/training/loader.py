@@ -133,7 +133,8 @@ class PackedLoader(BatchLoader):
                     f"row {start + row} has the label {labels[row]}, but the model has {count} "
                     f"labels: load it with num_labels={int(labels.max()) + 1}"
                     if labels[row] >= count
-                    else f"row {start + row} has the label {labels[row]}: labels count from 0"
+                    else f"row {start + row} has the label {labels[row]}: labels count from 0; to "
+                    "predict without labels, remove their column"
                 )
         elif labels.dtype.kind != "f" or labels.shape[1] != count:
             width = 1 if labels.ndim == 1 else labels.shape[1]

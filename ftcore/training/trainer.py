@@ -142,7 +142,9 @@ class Trainer:
 
     # Training
 
-    def train(self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None):
+    def train(
+        self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None
+    ) -> TrainOutput:
         """Trains, and returns TrainOutput(global_step, training_loss, metrics).
 
         resume_from_checkpoint: a checkpoint's folder, or True for the last one in output_dir.

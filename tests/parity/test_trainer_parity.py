@@ -11,18 +11,33 @@ import ftcore
 TIMES = ("_runtime", "_per_second")
 
 
-def accuracy(prediction):
+def metrics(prediction):
     logits, labels = prediction
+    if labels.dtype.kind == "f":
+        return {"error": float(np.abs(logits.reshape(labels.shape) - labels).mean())}
     return {"accuracy": float((np.argmax(logits, axis=-1) == labels).mean())}
 
 
-def run(library, name, folder, rows=None, evaluated=40, collator=None, **options):
+def relabelled(data, num_labels):
+    """MRPC with labels for two classes, or floats: one a row for regression, or three."""
+    if num_labels == 2:
+        return data
+    columns = data.column_names["train"]
+    targets = {
+        1: lambda row: float(row["label"]) + 0.5,
+        3: lambda row: [float(row["label"]), 0.0, 1.0 - row["label"]],
+    }[num_labels]
+    data = data.map(lambda row: {"labels": targets(row)})
+    return data.remove_columns([name for name in columns if name == "label"])
+
+
+def run(library, name, folder, rows=None, evaluated=40, collator=None, num_labels=2, **options):
     """A Trainer of transformers or of ftcore that has trained."""
     library.set_seed(42)
     model = library.AutoModelForSequenceClassification.from_pretrained(
-        name, num_labels=2, **no_dropout(name)
+        name, num_labels=num_labels, **no_dropout(name)
     )
-    data = mrpc(name)
+    data = relabelled(mrpc(name), num_labels)
     train = data["train"] if rows is None else data["train"].select(range(rows))
     options = {"logging_steps": 1, "save_strategy": "no", "report_to": "none", **options}
     trainer = library.Trainer(
@@ -31,7 +46,7 @@ def run(library, name, folder, rows=None, evaluated=40, collator=None, **options
         data_collator=collator or transformers.DataCollatorWithPadding(tokenizer(name)),
         train_dataset=train,
         eval_dataset=data["validation"].select(range(evaluated)),
-        compute_metrics=accuracy,
+        compute_metrics=metrics,
     )
     trainer.output = trainer.train()
     return trainer
@@ -101,6 +116,17 @@ def test_gradients_accumulate_as_in_transformers(both, steps):
     """Which adds up the losses of the micro-batches; the last of an epoch has fewer of them."""
     theirs, ours = both("tiny-bert", rows=62, num_train_epochs=2, gradient_accumulation_steps=steps)
     assert_equal_logs(theirs.state.log_history, ours.state.log_history)
+
+
+@pytest.mark.parametrize("num_labels", [1, 3])
+def test_losses_of_floats_equal(both, num_labels):
+    theirs, ours = both("tiny-bert", rows=62, max_steps=8, num_labels=num_labels)
+    assert_equal_logs(theirs.state.log_history, ours.state.log_history)
+    data = ours.eval_dataset
+    expected, got = theirs.predict(data), ours.predict(data)
+    assert np.abs(expected.predictions - got.predictions).max() < 1e-5
+    assert np.array_equal(expected.label_ids, got.label_ids)
+    assert expected.label_ids.dtype == got.label_ids.dtype
 
 
 def test_distilbert_logs_equal(both):

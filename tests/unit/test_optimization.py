@@ -188,7 +188,7 @@ def test_a_schedule_goes_on_from_its_state(small_model):
     schedule = get_scheduler("cosine", optimizer, 2, 10)
     for _ in range(5):
         schedule.step()
-    other = get_scheduler("linear", AdamW(small_model.parameters(), lr=1.0), 0, 3)
+    other = get_scheduler("cosine", AdamW(small_model.parameters(), lr=5.0), 2, 10)
     other.load_state_dict(schedule.state_dict())
     schedule.step()
     other.step()
