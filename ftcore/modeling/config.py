@@ -314,6 +314,7 @@ def load_config(name_or_path: str | os.PathLike[str], **kwargs: Any) -> Pretrain
         values.pop("num_labels", None)
     known = {*config_class.defaults, *config_class.attribute_map, *values}
     known |= {"num_labels", "id2label", "label2id", "problem_type"}
+    known -= {"dtype", "torch_dtype"}
     for key in kwargs:
         if key not in known:
             raise TypeError(

@@ -221,6 +221,9 @@ class SequenceClassifier:
         folder = pathlib.Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.config.architectures = [type(self).__name__]
+        # What is saved is float32, whatever it was loaded from.
+        self.config.dtype = "float32"
+        vars(self.config).pop("torch_dtype", None)
         save_weights(folder, self.parameters())
         self.config.save_pretrained(folder)
         sync_folder(folder)

@@ -110,6 +110,12 @@ class Trainer:
         if processing_class is not None and tokenizer is not None:
             raise ValueError("pass processing_class or tokenizer, which is its older name")
         self.processing_class = processing_class if tokenizer is None else tokenizer
+        if self.processing_class is not None and not hasattr(
+            self.processing_class, "save_pretrained"
+        ):
+            raise TypeError(
+                f"processing_class must be a tokenizer, got {type(self.processing_class).__name__}"
+            )
         if data_collator is not None and not callable(data_collator):
             raise TypeError(f"data_collator must be callable, got {type(data_collator).__name__}")
         self.data_collator = data_collator
@@ -377,7 +383,11 @@ class Trainer:
             self._event("on_save")
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
-        """Adds the epoch to logs, appends them to the history, and tells the callbacks."""
+        """Adds the epoch to logs, appends them to the history, and tells the callbacks.
+
+        start_time is transformers' and says nothing here.
+        """
+        del start_time
         logs["epoch"] = self.state.epoch
         self.state.log_history.append({**logs, "step": self.state.global_step})
         self._event("on_log", logs=logs)

@@ -301,6 +301,15 @@ def test_a_collator_that_gives_something_else(make):
         trainer.train()
 
 
+def test_a_collator_that_gives_no_labels(make):
+    trainer = make([ROW] * 3)
+    trainer.data_collator = lambda rows: {"input_ids": [r["input_ids"] for r in rows]}
+    before = weights(trainer.model)
+    with pytest.raises(ValueError, match="labels"):
+        trainer.train()
+    assert_untouched(trainer.model, before)
+
+
 def test_evaluation_without_or_with_an_empty_data_set(make):
     trainer = make([ROW])
     with pytest.raises(ValueError, match="eval_dataset"):

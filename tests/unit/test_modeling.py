@@ -336,6 +336,14 @@ def test_distilbert_has_no_token_types(small_batch):
         model(**small_batch, token_type_ids=np.ones((3, 4), int))
 
 
+def test_what_is_saved_says_that_it_is_float32(small_config, tmp_path):
+    small_config.dtype = small_config.torch_dtype = "bfloat16"
+    BertForSequenceClassification(small_config).save_pretrained(tmp_path)
+    assert BertConfig.from_pretrained(tmp_path).dtype == "float32"
+    with pytest.raises(TypeError, match="dtype"):
+        AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype="bfloat16")
+
+
 def test_a_seed_must_be_a_seed():
     for seed, error in ((-1, ValueError), (2**32, ValueError), ("1", TypeError), (1.0, TypeError)):
         with pytest.raises(error, match="seed"):
