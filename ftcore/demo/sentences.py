@@ -270,7 +270,8 @@ def paraphrase_pairs(
     Each row holds "sentence1", "sentence2" and "label" (1: they say the same).
     """
     rng = random.Random(seed)
-    seen, unseen = [], []
+    seen: list[tuple[str, str]] = []
+    unseen: list[tuple[str, str]] = []
     for (i, a), (j, b) in itertools.combinations(enumerate(PERSONS), 2):
         (seen if (i + j) % HELD_OUT else unseen).append((a, b))
     return list(_pairs(rng, seen, train)), list(_pairs(rng, unseen, validation))

@@ -5,13 +5,14 @@ import json
 import pathlib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LARGEST_VOCABULARY = 8000
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "architectures": ["BertModel"],
     "model_type": "bert",
     "hidden_size": 128,
@@ -49,7 +50,6 @@ def _parameters(vocabulary_size: int, rng: np.random.Generator) -> dict[str, np.
     sentence. Without either, training spends its minutes on finding that out.
     """
     hidden, inner = CONFIG["hidden_size"], CONFIG["intermediate_size"]
-    assert isinstance(hidden, int) and isinstance(inner, int)
     tensors: dict[str, np.ndarray] = {}
 
     def matrix(name: str, rows: int, columns: int, deviation: float) -> None:
