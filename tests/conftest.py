@@ -11,6 +11,16 @@ import sys
 
 import pytest
 
+import ftcore
+
+# Processes that tests start import the ftcore under test, not the sources of the folder they
+# start in, which may hold no extension.
+os.environ["PYTHONSAFEPATH"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(pathlib.Path(ftcore.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+# Threads that wait awake cost most of the time where other work keeps the processors busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,11 +1,8 @@
 """The notebook runs from its first cell to its last and says at the end what it should."""
 
-import os
 import pathlib
 
 import pytest
-
-import ftcore
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -26,8 +23,6 @@ def test_the_notebook_is_stored_without_outputs(notebook):
 
 def test_the_notebook_trains_and_evaluates(notebook, hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
-    here = pathlib.Path(ftcore.__file__).parents[1]  # the kernel is to import this ftcore
-    monkeypatch.setenv("PYTHONPATH", f"{here}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     (parameters,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", ()))
     parameters.source = f"checkpoint, epochs, output = 'tiny-bert', 1, {str(tmp_path / 'out')!r}"
     reading = nbformat.v4.new_code_cell("(metrics['eval_accuracy'], losses[0][1], losses[-1][0])")
