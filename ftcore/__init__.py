@@ -10,15 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .data import DataCollatorWithPadding, default_data_collator
-    from .modeling.config import BertConfig, DistilBertConfig
-    from .modeling.output import SequenceClassifierOutput
-    from .modeling.sequence_classification import (
+    from ftcore.data import DataCollatorWithPadding, default_data_collator
+    from ftcore.modeling.config import BertConfig, DistilBertConfig
+    from ftcore.modeling.output import SequenceClassifierOutput
+    from ftcore.modeling.sequence_classification import (
         AutoModelForSequenceClassification,
         BertForSequenceClassification,
         DistilBertForSequenceClassification,
     )
-    from .optimization import (
+    from ftcore.optimization import (
         AdamW,
         clip_grad_norm_,
         get_constant_schedule,
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
         get_linear_schedule_with_warmup,
         get_scheduler,
     )
-    from .seeding import set_seed
-    from .tokenization import AutoTokenizer, BatchEncoding
-    from .training.arguments import TrainingArguments
-    from .training.callbacks import EarlyStoppingCallback, TrainerCallback
-    from .training.outputs import EvalPrediction, PredictionOutput
-    from .training.state import TrainerControl, TrainerState
-    from .training.trainer import Trainer
+    from ftcore.seeding import set_seed
+    from ftcore.tokenization import AutoTokenizer, BatchEncoding
+    from ftcore.training.arguments import TrainingArguments
+    from ftcore.training.callbacks import EarlyStoppingCallback, TrainerCallback
+    from ftcore.training.outputs import EvalPrediction, PredictionOutput
+    from ftcore.training.state import TrainerControl, TrainerState
+    from ftcore.training.trainer import Trainer
 
 __version__ = "0.1.0"
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
-from .modeling.parameter import Parameter
-from .modeling.sequence_classification import SequenceClassifier
+from ftcore import _core
+from ftcore.modeling.parameter import Parameter
+from ftcore.modeling.sequence_classification import SequenceClassifier
 
 Groups = list[tuple[float, float, float, float, float]]
 _OPTIONS = ("lr", "betas", "eps", "weight_decay")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hub import find_file
-from ..storage import TensorFile, save_tensors
+from ftcore.hub import find_file
+from ftcore.storage import TensorFile, save_tensors
 
 if TYPE_CHECKING:
-    from .parameter import Parameter
+    from ftcore.modeling.parameter import Parameter
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..hub import HUB_OPTIONS, find_file
-from ..storage import replace_file
+from ftcore.hub import HUB_OPTIONS, find_file
+from ftcore.storage import replace_file
 
 CONFIG_NAME = "config.json"
 PROBLEM_TYPES = (

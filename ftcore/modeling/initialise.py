@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..seeding import draw_normal
+from ftcore.seeding import draw_normal
 
 if TYPE_CHECKING:
-    from .parameter import Parameter
+    from ftcore.modeling.parameter import Parameter
 
 
 def initialise(

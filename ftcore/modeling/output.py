@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .sequence_classification import SequenceClassifier
+    from ftcore.modeling.sequence_classification import SequenceClassifier
 
 
 class SequenceClassifierOutput(dict):

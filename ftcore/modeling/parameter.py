@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .sequence_classification import SequenceClassifier
+    from ftcore.modeling.sequence_classification import SequenceClassifier
 
 
 class Parameter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import pathlib
 import sys
@@ -13,15 +12,15 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
-from ..hub import HUB_OPTIONS
-from ..seeding import dropout_seed
-from ..storage import sync_folder
-from .checkpoint import as_float32, load_weights, save_weights
-from .config import BertConfig, DistilBertConfig, PretrainedConfig, load_config
-from .initialise import initialise
-from .output import Loss, SequenceClassifierOutput
-from .parameter import Parameter
+from ftcore import _core
+from ftcore.hub import HUB_OPTIONS
+from ftcore.modeling.checkpoint import as_float32, load_weights, save_weights
+from ftcore.modeling.config import BertConfig, DistilBertConfig, PretrainedConfig, load_config
+from ftcore.modeling.initialise import initialise
+from ftcore.modeling.output import Loss, SequenceClassifierOutput
+from ftcore.modeling.parameter import Parameter
+from ftcore.seeding import dropout_seed
+from ftcore.storage import sync_folder
 
 Array = NDArray[Any]
 
@@ -260,21 +259,18 @@ class SequenceClassifier:
         if input_ids is None:
             raise ValueError("input_ids must be given")
         inputs = (input_ids, attention_mask, token_type_ids, position_ids, labels)
-        torch_bridge: Any = None
-        if any(_is_tensor(value) for value in inputs):
-            torch_bridge = importlib.import_module(".torch_bridge", __package__)
         batch = self.pack(*inputs)
-        if torch_bridge is not None:
-            wants_gradient = torch_bridge.grad_enabled()
+        if any(_is_tensor(value) for value in inputs):
+            from ftcore.modeling import torch_bridge
+
+            run, loss, logits = self.run(batch, torch_bridge.grad_enabled())
+            output = SequenceClassifierOutput(*torch_bridge.to_tensors(self, run, loss, logits))
         else:
-            wants_gradient = labels is not None
-        run, loss, logits = self.run(batch, wants_gradient)
-        result: tuple[Any, Any]
-        if torch_bridge is not None:
-            result = torch_bridge.to_tensors(self, run, loss, logits)
-        else:
-            result = (None if loss is None or run is None else Loss(loss, self, run), logits)
-        output = SequenceClassifierOutput(*result)
+            run, loss, logits = self.run(batch, wants_gradient=labels is not None)
+            if loss is None or run is None:
+                output = SequenceClassifierOutput(None, logits)
+            else:
+                output = SequenceClassifierOutput(Loss(loss, self, run), logits)
         return output.to_tuple() if return_dict is False else output
 
     __call__ = forward

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .sequence_classification import SequenceClassifier
+    from ftcore.modeling.sequence_classification import SequenceClassifier
 
 
 class _Step(torch.autograd.Function):

@@ -14,7 +14,7 @@ import math
 import os
 from typing import Any
 
-from ..optimization import SCHEDULE_NAMES
+from ftcore.optimization import SCHEDULE_NAMES
 
 _FLOAT32 = "the CPU backend computes in float32; leave it out"
 _ONE_PROCESS = "training runs in one process; leave it out"
@@ -448,8 +448,9 @@ def as_training_arguments(args: Any) -> TrainingArguments:
         raise TypeError(f"args must be TrainingArguments, got {type(args).__name__}")
     values = {}
     for field in dataclasses.fields(TrainingArguments):
-        value = getattr(args, field.name, None)
-        values[field.name] = getattr(value, "value", value)
+        if hasattr(args, field.name):  # Not every version 5 has every option.
+            value = getattr(args, field.name)
+            values[field.name] = getattr(value, "value", value)
     # transformers fills these in by itself; for one process on the CPU they say nothing.
     config = args.accelerator_config
     if config is not None and config == type(config)():

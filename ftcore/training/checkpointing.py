@@ -25,12 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from ..modeling.checkpoint import load_weights
-from ..modeling.sequence_classification import SequenceClassifier
-from ..optimization import AdamW, LRScheduler
-from ..storage import TensorFile, replace_file, save_tensors, sync_folder
-from .arguments import TrainingArguments
-from .state import TrainerState
+from ftcore.modeling.checkpoint import load_weights
+from ftcore.modeling.sequence_classification import SequenceClassifier
+from ftcore.optimization import AdamW, LRScheduler
+from ftcore.storage import TensorFile, replace_file, save_tensors, sync_folder
+from ftcore.training.arguments import TrainingArguments
+from ftcore.training.state import TrainerState
 
 STATE_NAME = "trainer_state.json"
 _ARGUMENTS_NAME = "training_args.json"

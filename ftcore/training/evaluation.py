@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..modeling.sequence_classification import SequenceClassifier
-from .loader import BatchLoader
+from ftcore.modeling.sequence_classification import SequenceClassifier
+from ftcore.training.loader import BatchLoader
 
 
 def run_evaluation(

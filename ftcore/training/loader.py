@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
-from ..data import DataCollatorWithPadding, read_columns
-from ..data.dataset import is_hub_dataset
-from ..modeling.sequence_classification import SequenceClassifier
+from ftcore import _core
+from ftcore.data import DataCollatorWithPadding, read_columns
+from ftcore.data.dataset import is_hub_dataset
+from ftcore.modeling.sequence_classification import SequenceClassifier
 
 IGNORED_LABEL = -100
 # transformers takes a label under any of these names.

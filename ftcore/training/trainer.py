@@ -15,23 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
-from ..modeling.sequence_classification import SequenceClassifier
-from ..optimization import AdamW, LRScheduler, get_scheduler
-from ..seeding import set_seed
-from . import checkpointing
-from .arguments import TrainingArguments, as_training_arguments
-from .callbacks import (
+from ftcore import _core
+from ftcore.modeling.sequence_classification import SequenceClassifier
+from ftcore.optimization import AdamW, LRScheduler, get_scheduler
+from ftcore.seeding import set_seed
+from ftcore.training import checkpointing
+from ftcore.training.arguments import TrainingArguments, as_training_arguments
+from ftcore.training.callbacks import (
     CallbackHandler,
     DefaultFlowCallback,
     PrinterCallback,
     ProgressCallback,
 )
-from .evaluation import run_evaluation
-from .interrupt import Interrupt, deferred_interrupt
-from .loader import BatchLoader, make_loader
-from .outputs import EvalPrediction, PredictionOutput, TrainOutput, speed_metrics
-from .state import TrainerControl, TrainerState
+from ftcore.training.evaluation import run_evaluation
+from ftcore.training.interrupt import Interrupt, deferred_interrupt
+from ftcore.training.loader import BatchLoader, make_loader
+from ftcore.training.outputs import EvalPrediction, PredictionOutput, TrainOutput, speed_metrics
+from ftcore.training.state import TrainerControl, TrainerState
 
 logger = logging.getLogger(__name__)
 
