@@ -2,12 +2,11 @@
 
     python tests/benchmarks/bench_operations.py [--threads N] [--rounds N]
 
-Both sides run in turn in every round; the table shows medians in milliseconds and their ratio. torch
-gets the batch as it does in a Trainer: padded, [8, 67]; ftcore gets its packed rows.
+Both sides run in turn in every round; the table shows medians in milliseconds and their ratio.
+torch gets the batch as it does in a Trainer: padded, [8, 67]; ftcore gets its packed rows.
 """
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from common import load, machine, print_table
 
 from ftcore import _core
 
@@ -120,14 +120,36 @@ def measure(call: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def report(name: str, pair: Pair, rounds: int, flops: float = 0) -> tuple[float, float]:
+def compare(pair: Pair, rounds: int) -> tuple[float, float]:
+    """The medians of both sides, in milliseconds."""
     ours, theirs = pair
     ours(), theirs()
     times = [(measure(ours), measure(theirs)) for _ in range(rounds)]
     mine, torchs = (statistics.median(t) for t in zip(*times, strict=True))
-    rate = f"{flops / mine / 1e6:8.0f}" if flops else ""
-    print(f"{name:34}{mine:10.2f}{torchs:10.2f}{torchs / mine:8.1f}x{rate}")
     return mine, torchs
+
+
+def row(name: str, mine: float, torchs: float, flops: float = 0) -> list[str]:
+    rate = f"{flops / mine / 1e6:.0f}" if flops else ""
+    return [name, f"{mine:.2f}", f"{torchs:.2f}", f"{torchs / mine:.1f}x", rate]
+
+
+def linear_rows(backend: _core.Backend, rounds: int) -> list[list[str]]:
+    shapes = [
+        ("query, key, value", HIDDEN, 3 * HIDDEN, "none"),
+        ("attention output", HIDDEN, HIDDEN, "none"),
+        ("feed-forward up + GELU", HIDDEN, FEED_FORWARD, "gelu"),
+        ("feed-forward down", FEED_FORWARD, HIDDEN, "none"),
+    ]
+    rows, total = [], np.zeros(3)
+    for name, width, out, activation in shapes:
+        flops = 2.0 * ROWS * width * out
+        forward, backward = linear(backend, width, out, activation)
+        for label, pair, work in (("", forward, flops), (", backward", backward, 2 * flops)):
+            mine, torchs = compare(pair, rounds)
+            rows.append(row(name + label, mine, torchs, work))
+            total += mine, torchs, work
+    return [*rows, row("all of these, 12 layers", *(12 * total))]
 
 
 def main() -> None:
@@ -138,31 +160,19 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     backend = _core.Backend("cpu", options.threads)
-    print(f"{TOKENS} tokens in {ROWS} rows (torch: {PADDED} padded), load {os.getloadavg()[0]:.1f}")
-    print(f"{'milliseconds':34}{'ftcore':>10}{'torch':>10}{'ratio':>9}{'GFLOP/s':>8}")
-    sums = [0.0, 0.0]
-    shapes = [
-        ("query, key, value", HIDDEN, 3 * HIDDEN, "none"),
-        ("attention output", HIDDEN, HIDDEN, "none"),
-        ("feed-forward up + GELU", HIDDEN, FEED_FORWARD, "gelu"),
-        ("feed-forward down", FEED_FORWARD, HIDDEN, "none"),
-    ]
-    for name, width, out, activation in shapes:
-        flops = 2.0 * ROWS * width * out
-        for direction, pair in zip(
-            ("forward", "backward"), linear(backend, width, out, activation), strict=True
-        ):
-            work = flops if direction == "forward" else 2 * flops
-            mine, torchs = report(f"{name}, {direction}", pair, options.rounds, work)
-            sums = [sums[0] + mine, sums[1] + torchs]
-    for name, pairs in (
+    print(f"{machine()}\nload {load():.1f} before")
+    print(f"{TOKENS} tokens in {ROWS} rows; torch: {PADDED} padded rows")
+    rows = linear_rows(backend, options.rounds)
+    for name, (forward, backward) in (
         ("attention", attention(backend)),
         ("dropout + residual + norm", residual_norm(backend)),
     ):
-        for direction, pair in zip(("forward", "backward"), pairs, strict=True):
-            report(f"{name}, {direction}", pair, options.rounds)
-    report(f"AdamW, {PARAMETERS / 1e6:.0f} M parameters", adamw(backend), options.rounds)
-    print(f"linear, 12 layers: {12 * sums[0]:.0f} ms, torch {12 * sums[1]:.0f} ms")
+        rows.append(row(name, *compare(forward, options.rounds)))
+        rows.append(row(f"{name}, backward", *compare(backward, options.rounds)))
+    millions = f"{PARAMETERS / 1e6:.0f} M parameters"
+    rows.append(row(f"AdamW, {millions}", *compare(adamw(backend), options.rounds)))
+    print_table(["operation", "ftcore ms", "torch ms", "ratio", "GFLOP/s"], rows)
+    print(f"load {load():.1f} after")
 
 
 if __name__ == "__main__":

@@ -750,6 +750,12 @@ def test_unknown_backends_and_thread_counts_are_refused():
         _core.Backend("auto", threads=-1)
 
 
+@needs_cpu
+def test_more_threads_than_could_ever_start_are_refused():
+    with pytest.raises(ValueError, match="threads must be at most 1024, got 100000"):
+        _core.Backend("cpu", threads=100_000)
+
+
 def wrong_calls():
     f = np.zeros((4, 6), np.float32)
     i, cu = np.zeros(4, np.int32), boundaries([4])

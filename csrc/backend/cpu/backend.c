@@ -10,6 +10,8 @@
 #include "backend/reference/reference.h"
 #include "common/memory.h"
 
+enum { MOST_THREADS = 1024 };
+
 /* The process in which OpenMP's threads were started. They do not survive a fork, and libgomp waits
  * for them for ever. */
 static _Atomic pid_t openmp_process;
@@ -124,6 +126,9 @@ static const ft_backend_operations cpu_operations = {
 ft_status ft_backend_cpu_create(int threads, ft_backend **out)
 {
     *out = NULL;
+    /* libgomp ends the process where it cannot start a thread. */
+    FT_RETURN_IF(threads > MOST_THREADS, FT_ERROR_VALUE, "threads must be at most %d, got %d",
+                 MOST_THREADS, threads);
     const ft_cpu_kernels *kernels = NULL;
     FT_FORWARD(choose_kernels(&kernels));
     ft_cpu *cpu = calloc(1, sizeof *cpu);

@@ -119,15 +119,15 @@ static void transpose(int rows, int columns, const float *from, size_t from_row,
             ft_v4_unaligned r1 = *(const ft_v4_unaligned *)(block + from_row + j);
             ft_v4_unaligned r2 = *(const ft_v4_unaligned *)(block + 2 * from_row + j);
             ft_v4_unaligned r3 = *(const ft_v4_unaligned *)(block + 3 * from_row + j);
-            ft_v4_unaligned a = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
-            ft_v4_unaligned b = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
-            ft_v4_unaligned c = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
-            ft_v4_unaligned d = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+            ft_v4_unaligned a = SHUFFLE(ft_vi4, r0, r1, 0, 4, 1, 5);
+            ft_v4_unaligned b = SHUFFLE(ft_vi4, r2, r3, 0, 4, 1, 5);
+            ft_v4_unaligned c = SHUFFLE(ft_vi4, r0, r1, 2, 6, 3, 7);
+            ft_v4_unaligned d = SHUFFLE(ft_vi4, r2, r3, 2, 6, 3, 7);
             float *at = to + (size_t)j * to_row + i;
-            *(ft_v4_unaligned *)at = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-            *(ft_v4_unaligned *)(at + to_row) = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-            *(ft_v4_unaligned *)(at + 2 * to_row) = __builtin_shufflevector(c, d, 0, 1, 4, 5);
-            *(ft_v4_unaligned *)(at + 3 * to_row) = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+            *(ft_v4_unaligned *)at = SHUFFLE(ft_vi4, a, b, 0, 1, 4, 5);
+            *(ft_v4_unaligned *)(at + to_row) = SHUFFLE(ft_vi4, a, b, 2, 3, 6, 7);
+            *(ft_v4_unaligned *)(at + 2 * to_row) = SHUFFLE(ft_vi4, c, d, 0, 1, 4, 5);
+            *(ft_v4_unaligned *)(at + 3 * to_row) = SHUFFLE(ft_vi4, c, d, 2, 3, 6, 7);
         }
         for (; j < columns; j++)
             for (int k = 0; k < 4; k++)

@@ -18,7 +18,16 @@ typedef int32_t ft_vi __attribute__((vector_size(FT_LANES * 4), may_alias));
 typedef uint32_t ft_vu __attribute__((vector_size(FT_LANES * 4), may_alias));
 typedef uint64_t ft_vq __attribute__((vector_size(FT_LANES * 4), may_alias));
 typedef float ft_vf_unaligned __attribute__((vector_size(FT_LANES * 4), may_alias, aligned(4)));
+typedef int32_t ft_vi4 __attribute__((vector_size(16), may_alias));
 typedef float ft_v4_unaligned __attribute__((vector_size(16), may_alias, aligned(4)));
+
+/* The lanes of a and b (numbered on) that are listed; mask is the vector of integers of that shape.
+ * gcc had no __builtin_shufflevector before 12, clang has no __builtin_shuffle. */
+#if defined(__clang__)
+#    define SHUFFLE(mask, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#    define SHUFFLE(mask, a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
+#endif
 
 static inline ft_vf load(const float *p)
 {
@@ -117,22 +126,22 @@ static inline ft_vq multiply_low(ft_vq a, ft_vq b)
 static inline ft_vq interleave_low(ft_vq a, ft_vq b)
 {
 #if FT_LANES == 16
-    return __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+    return SHUFFLE(ft_vq, a, b, 0, 8, 2, 10, 4, 12, 6, 14);
 #elif FT_LANES == 8
-    return __builtin_shufflevector(a, b, 0, 4, 2, 6);
+    return SHUFFLE(ft_vq, a, b, 0, 4, 2, 6);
 #else
-    return __builtin_shufflevector(a, b, 0, 2);
+    return SHUFFLE(ft_vq, a, b, 0, 2);
 #endif
 }
 
 static inline ft_vq interleave_high(ft_vq a, ft_vq b)
 {
 #if FT_LANES == 16
-    return __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+    return SHUFFLE(ft_vq, a, b, 1, 9, 3, 11, 5, 13, 7, 15);
 #elif FT_LANES == 8
-    return __builtin_shufflevector(a, b, 1, 5, 3, 7);
+    return SHUFFLE(ft_vq, a, b, 1, 5, 3, 7);
 #else
-    return __builtin_shufflevector(a, b, 1, 3);
+    return SHUFFLE(ft_vq, a, b, 1, 3);
 #endif
 }
 
