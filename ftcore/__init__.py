@@ -1,6 +1,6 @@
 """ftcore: fine-tunes BERT-family classifiers on a fused C train step.
 
-The names are transformers'. Importing ftcore loads nothing else: each name is loaded when it is
+The names are transformers'. Importing ftcore loads the core alone: each name is loaded when it is
 first asked for.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from ftcore import _openmp  # noqa: F401  (before anything else loads the core)
 
 if TYPE_CHECKING:
     from ftcore.data import DataCollatorWithPadding, default_data_collator

@@ -1,0 +1,40 @@
+"""What importing ftcore does to the process."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def run(code, **environment):
+    settings = {
+        k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    }
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(
+        command, env={**settings, **environment}, capture_output=True, text=True, check=True
+    )
+    return result.stdout + result.stderr
+
+
+@pytest.mark.onednn
+def test_threads_wait_passively_unless_the_user_says_otherwise():
+    code = "import ftcore"
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in run(code, OMP_DISPLAY_ENV="true")
+    active = run(code, OMP_DISPLAY_ENV="true", OMP_WAIT_POLICY="active")
+    assert "OMP_WAIT_POLICY = 'ACTIVE'" in active
+
+
+def test_the_environment_is_left_as_it_was():
+    code = "import os; before = dict(os.environ); import ftcore; print(before == dict(os.environ))"
+    assert run(code).strip() == "True"
+
+
+def test_no_library_but_numpy_is_loaded():
+    code = (
+        "import sys, ftcore; "
+        "print(sorted({'torch', 'transformers', 'datasets', 'safetensors', 'huggingface_hub'} "
+        "& set(sys.modules)))"
+    )
+    assert run(code).strip() == "[]"
