@@ -58,6 +58,10 @@ static int text_of(PyObject *object, const char *what, Py_ssize_t row, ft_text *
 
 static int id_of(PyObject *object, const char *what, int32_t *out)
 {
+    if (!PyLong_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "the id of %s must be an int, got %R", what, object);
+        return -1;
+    }
     long id = PyLong_AsLong(object);
     if (id == -1 && PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_OverflowError))

@@ -144,20 +144,26 @@ const ft_normalizer *ft_tokenizer_normalizer(const ft_tokenizer *tokenizer)
     return &tokenizer->rules.normalizer;
 }
 
+/* Neither of these waits for the lock. It is held for an instant only, so another encoder is rarely
+ * made in vain; and in a process that was forked in that instant it is held for ever. */
 static ft_status take_encoder(ft_tokenizer *tokenizer, ft_encoder **out)
 {
-    pthread_mutex_lock(&tokenizer->lock);
-    ft_encoder *encoder = tokenizer->idle;
-    if (encoder != NULL)
-        tokenizer->idle = encoder->next;
-    pthread_mutex_unlock(&tokenizer->lock);
-    *out = encoder;
-    return encoder != NULL ? FT_OK : ft_encoder_create(&tokenizer->rules, out);
+    *out = NULL;
+    if (pthread_mutex_trylock(&tokenizer->lock) == 0) {
+        *out = tokenizer->idle;
+        if (*out != NULL)
+            tokenizer->idle = (*out)->next;
+        pthread_mutex_unlock(&tokenizer->lock);
+    }
+    return *out != NULL ? FT_OK : ft_encoder_create(&tokenizer->rules, out);
 }
 
 static void return_encoder(ft_tokenizer *tokenizer, ft_encoder *encoder)
 {
-    pthread_mutex_lock(&tokenizer->lock);
+    if (pthread_mutex_trylock(&tokenizer->lock) != 0) {
+        ft_encoder_destroy(encoder);
+        return;
+    }
     encoder->next = tokenizer->idle;
     tokenizer->idle = encoder;
     pthread_mutex_unlock(&tokenizer->lock);

@@ -15,7 +15,7 @@ from ftcore.tokenization.pipeline import (
     read_json,
     read_vocab_txt,
 )
-from ftcore.tokenization.special_tokens import NAMES
+from ftcore.tokenization.special_tokens import NAMES, named_tokens
 from ftcore.tokenization.wordpiece import COMMON_OPTIONS, WordPieceTokenizer
 
 _BERT_OPTIONS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
@@ -41,11 +41,16 @@ class _Files:
         if self.json_path is not None:
             self.json = TokenizerJson(read_json(self.json_path), self.json_path)
         self.options = {**self.config, **given}
-        for old, new in (("additional_special_tokens", "extra_special_tokens"), ("max_len", "")):
-            if old in self.options:
-                value = self.options.pop(old)
-                self.options.setdefault(new or "model_max_length", value)
+        self._rename("additional_special_tokens", "extra_special_tokens")
+        self._rename("max_len", "model_max_length")
+        if isinstance(self.options.get("extra_special_tokens"), dict):
+            self.options.update(self.options.pop("extra_special_tokens"))
         self.added_tokens = self._added_tokens(checkpoint, given)
+
+    def _rename(self, old: str, new: str) -> None:
+        if old in self.options:
+            value = self.options.pop(old)
+            self.options[new] = self.options.get(new) or value
 
     def _added_tokens(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> list[AddedToken]:
         """The added tokens in order of their ids. Special tokens in `options` take their flags."""
@@ -60,15 +65,13 @@ class _Files:
                 if self.json is not None:
                     ids = [token["id"] for token in self.json.content.get("added_tokens") or []]
                     tokens.update(zip(ids, self.json.added_tokens, strict=True))
+            by_content = {token.content: token for token in tokens.values()}
+            for name, token in named_tokens(self.options).items():
+                self.options[name] = by_content.get(token.content, token)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"the added tokens of {checkpoint.name!r} are malformed: {error}"
             ) from error
-        by_content = {token.content: token for token in tokens.values()}
-        for name in NAMES:
-            if self.options.get(name) is not None:
-                token = AddedToken.from_object(self.options[name], special=True)
-                self.options[name] = by_content.get(token.content, token)
         return [tokens[id] for id in sorted(tokens)]
 
     def _read_special_tokens_map(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
@@ -151,11 +154,7 @@ class BertTokenizer(WordPieceTokenizer):
         added_tokens: list[AddedToken],
         options: Mapping[str, Any],
     ) -> None:
-        special = {
-            name: AddedToken.from_object(value, special=True)
-            for name in NAMES
-            if (value := options.get(name, _BERT_TOKENS.get(name))) is not None
-        }
+        special = named_tokens({**_BERT_TOKENS, **options})
         for name in ("unk_token", "cls_token", "sep_token"):
             if name not in special:
                 raise ValueError(f"a BERT tokenizer cannot do without its {name}")
@@ -257,14 +256,9 @@ class PreTrainedTokenizerFast(WordPieceTokenizer):
         options = dict(options)
         if isinstance(padding, dict) and isinstance(padding.get("pad_token"), str):
             options.setdefault("pad_token", padding["pad_token"])
-        special = {
-            name: AddedToken.from_object(options[name], special=True)
-            for name in NAMES
-            if options.get(name) is not None
-        }
         super().__init__(
             pipeline,
-            special,
+            named_tokens(options),
             options={k: v for k, v in options.items() if k in COMMON_OPTIONS},
             source=str(file.path),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ftcore.tokenization.added_token import AddedToken
@@ -15,6 +16,23 @@ NAMES = (
     "cls_token",
     "mask_token",
 )
+TOKEN_TYPES = (str, AddedToken)
+
+
+def named_tokens(options: Mapping[str, Any]) -> dict[str, AddedToken]:
+    """The named special tokens among a tokenizer's options: NAMES, then a checkpoint's own.
+
+    Raises TypeError where one is no token.
+    """
+    own = [n for n, v in options.items() if n.endswith("_token") and isinstance(v, TOKEN_TYPES)]
+    tokens = {}
+    for name in dict.fromkeys((*NAMES, *own)):
+        if options.get(name) is not None:
+            try:
+                tokens[name] = AddedToken.from_object(options[name], special=True)
+            except TypeError as error:
+                raise TypeError(f"{name}: {error}") from None
+    return tokens
 
 
 def _token_property(name: str) -> property:
@@ -66,6 +84,15 @@ class SpecialTokens:
     cls_token_id = _id_property("cls_token")
     mask_token_id = _id_property("mask_token")
 
+    def __getattr__(self, name: str) -> Any:
+        """The special tokens that a checkpoint has named itself, such as `tokenizer.x_token`."""
+        key = name.removesuffix("_id")
+        tokens = self.__dict__.get("_special_tokens", {})
+        if not key.endswith("_token") or key not in tokens:
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        content = tokens[key].content
+        return content if key == name else self.convert_tokens_to_ids(content)
+
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
         raise NotImplementedError
 
@@ -80,7 +107,7 @@ class SpecialTokens:
     @property
     def special_tokens_map(self) -> dict[str, str]:
         """The named special tokens that are set."""
-        return {n: self._special_tokens[n].content for n in NAMES if n in self._special_tokens}
+        return {name: token.content for name, token in self._special_tokens.items()}
 
     @property
     def extra_special_tokens(self) -> list[str]:

@@ -16,7 +16,7 @@ from ftcore.tokenization.added_token import AddedToken
 from ftcore.tokenization.batch_encoding import BatchEncoding, check_tensor_type
 from ftcore.tokenization.padding import pad as pad_rows
 from ftcore.tokenization.pipeline import Pipeline, TokenizerJson
-from ftcore.tokenization.special_tokens import NAMES, SpecialTokens
+from ftcore.tokenization.special_tokens import SpecialTokens
 
 logger = logging.getLogger("ftcore.tokenization")
 
@@ -109,13 +109,15 @@ class WordPieceTokenizer(SpecialTokens):
         errors."""
         options = dict(options)
         self.name_or_path: str = options.pop("name_or_path", "")
-        self._special_tokens = {n: special_tokens[n] for n in NAMES if n in special_tokens}
+        self._special_tokens = dict(special_tokens)
         extra = options.pop("extra_special_tokens", None) or ()
         if not isinstance(extra, (list, tuple)):
             raise TypeError("extra_special_tokens must be a list or tuple of tokens")
         self._extra_special_tokens = [AddedToken.from_object(t, special=True) for t in extra]
         length = options.pop("model_max_length", None)
         self.model_max_length = strategies.VERY_LARGE_INTEGER if length is None else length
+        if not isinstance(self.model_max_length, (int, float)) or not self.model_max_length >= 0:
+            raise ValueError(f"model_max_length must be a natural number, got {length!r}")
         self.padding_side = strategies.side(
             "padding_side", options.pop("padding_side", type(self).padding_side)
         )
@@ -507,7 +509,7 @@ class WordPieceTokenizer(SpecialTokens):
         state = {
             "tokenizer": content,
             "options": {**self._saved_options(), "name_or_path": self.name_or_path},
-            "special_tokens": {n: t.to_dict() for n, t in self._special_tokens.items()},
+            "special_tokens": [[n, t.to_dict()] for n, t in self._special_tokens.items()],
             "extra_special_tokens": [t.to_dict() for t in self._extra_special_tokens],
         }
         return _restore, (type(self), json.dumps(state, ensure_ascii=False, sort_keys=True))
@@ -548,7 +550,7 @@ def _restore(cls: type[WordPieceTokenizer], text: str) -> WordPieceTokenizer:
     WordPieceTokenizer.__init__(
         tokenizer,
         TokenizerJson(state["tokenizer"], "a pickled tokenizer").pipeline(),
-        {name: AddedToken(**token) for name, token in state["special_tokens"].items()},
+        {name: AddedToken(**token) for name, token in state["special_tokens"]},
         options=options,
     )
     return tokenizer

@@ -92,6 +92,10 @@ def test_padding_and_truncation_saved_in_a_file_wait_to_be_asked_for(hub):
         {"mask_token": {"__type": "AddedToken", "content": "[MASK]", "lstrip": True}},
         {"additional_special_tokens": ["<X>", "<Y>"]},
         {"extra_special_tokens": ["<X>"]},
+        {"extra_special_tokens": {}, "additional_special_tokens": ["<X>"]},
+        {"extra_special_tokens": {"x_token": "<X>"}},
+        {"x_token": "<X>", "bos_token": "<Y>", "eos_token": None},
+        {"model_max_length": 1e30},
         {"model_input_names": ["input_ids", "attention_mask"]},
         {"tokenizer_class": "BertTokenizerFast", "never_split": None, "some_old_option": 3},
         {"tokenizer_class": "DistilBertTokenizer"},
@@ -109,6 +113,13 @@ def test_every_kind_of_tokenizer_config(folder, config):
     assert_equal(ours, theirs)
     ours.save_pretrained(folder / "saved")
     assert_equal(*both(str(folder / "saved")))
+
+
+def test_special_tokens_of_a_checkpoints_own(folder):
+    write(folder / "tokenizer_config.json", x_token="<X>")
+    ours, theirs = both(folder)
+    assert (ours.x_token, ours.x_token_id) == (theirs.x_token, theirs.x_token_id)
+    assert not hasattr(ours, "y_token")
 
 
 @pytest.mark.parametrize(

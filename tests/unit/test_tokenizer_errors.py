@@ -146,11 +146,30 @@ def test_a_tokenizer_json_of_another_kind_is_refused_by_name(tmp_path, change, m
         AutoTokenizer.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", "\ufffe", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", "\ufffe", "[" * 100_000, '{"a": "\\uD800"}', "9" * 5000]
+)
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
 def test_files_that_are_no_json_object(folder, name, content):
     (folder / name).write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=name):
+        AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_max_length": "512"},
+        {"padding_side": "top"},
+        {"cls_token": 3},
+        {"cls_token": {"content": 3}},
+        {"added_tokens_decoder": {"one": "<x>"}},
+        {"added_tokens_decoder": ["<x>"]},
+    ],
+)
+def test_tokenizer_configs_with_the_wrong_values(folder, config):
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=next(iter(config)).split("_")[0]):
         AutoTokenizer.from_pretrained(folder)
 
 
