@@ -67,6 +67,7 @@ static int module_execute(PyObject *module)
         ft_python_add_padding,
         ft_python_add_model,
         ft_python_add_tokenizer,
+        ft_python_add_encoding,
         NULL,
     };
     for (int i = 0; parts[i] != NULL; i++)

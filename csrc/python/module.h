@@ -47,5 +47,6 @@ int ft_python_add_collator(PyObject *module);  /* collator.c */
 int ft_python_add_padding(PyObject *module);   /* padding.c */
 int ft_python_add_model(PyObject *module);     /* model.c */
 int ft_python_add_tokenizer(PyObject *module); /* tokenizer.c */
+int ft_python_add_encoding(PyObject *module);  /* encoding.c */
 
 #endif
