@@ -11,7 +11,11 @@ import importlib.util
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from ftcore import _openmp  # noqa: F401  (before anything else loads the core)
+if importlib.util.find_spec("._core", __name__) is None:
+    # Imported from a source folder that holds no extension: take the installed package's.
+    __path__ = pkgutil.extend_path(__path__, __name__)
+
+from ftcore import _openmp  # noqa: E402, F401  (before anything else loads the core)
 
 if TYPE_CHECKING:
     from ftcore.data import DataCollatorWithPadding, default_data_collator
@@ -40,10 +44,6 @@ if TYPE_CHECKING:
     from ftcore.training.trainer import Trainer
 
 __version__ = "0.1.0"
-
-if importlib.util.find_spec("._core", __name__) is None:
-    # Imported from a source folder that holds no extension: take the installed package's.
-    __path__ = pkgutil.extend_path(__path__, __name__)
 
 _HOMES = {
     "data": ("DataCollatorWithPadding", "default_data_collator"),
