@@ -2,15 +2,17 @@
 
     python tests/benchmarks/bench_train.py [--model minilm] [--rounds 5] [--steps 12]
 
-Both sides run their real Trainer.train over the same rows in the same order, in one process, in
-alternating rounds, so that a busy machine slows both; a step is the time from one on_step_end to
-the next, data loading included, and the first two of each round are left out. Peak memory is
-that of a process of each side's own. Set OMP_NUM_THREADS to fix the threads of both.
+Both sides run their real Trainer.train over the same rows in the same order, each in a process of
+its own so that neither changes the other's threads, in alternating rounds so that a busy machine
+slows both; a step is the time from one on_step_end to the next, data loading included, and the
+first two of each round are left out. Peak memory is that of a process that only trains. Set
+OMP_NUM_THREADS to fix the threads of both.
 """
 
 import argparse
 import itertools
 import json
+import os
 import pathlib
 import resource
 import subprocess
@@ -91,25 +93,55 @@ class Side:
             times.append(time.perf_counter() - start)
         return times
 
+    def peak_memory(self) -> int:
+        """Bytes that this process has held at most."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-def child(*arguments: str) -> float:
-    """The number that a process of our own prints last."""
-    command = [sys.executable, *arguments]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(printed.split()[-1])
+
+def serve(side: Side) -> None:
+    """Answers lines of standard input, [method, argument], with a line each."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the libraries print goes elsewhere
+    for line in sys.stdin:
+        method, *arguments = json.loads(line)
+        print(json.dumps(getattr(side, method)(*arguments)), file=answers, flush=True)
+
+
+class Process:
+    """A Side in a process of its own."""
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        command = [sys.executable, str(pathlib.Path(__file__).resolve()), "--serve", name]
+        command += ["--model", options.model, "--batch-size", str(options.batch_size)]
+        self.name = name
+        self.process = subprocess.Popen(
+            [*command, "--hub", "."], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        print(json.dumps([method, *arguments]), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"the process of {self.name} failed; it says why above")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def import_seconds(side: str) -> float:
     code = f"import time; t = time.perf_counter(); {IMPORTS[side]}; print(time.perf_counter() - t)"
-    return child("-c", code)
+    command = [sys.executable, "-c", code]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def peak_memory(side: str, options: argparse.Namespace) -> float:
-    return child(
-        str(pathlib.Path(__file__).resolve()),
-        *("--peak-memory-of", side, "--model", options.model, "--hub", "."),
-        *("--steps", str(options.steps), "--batch-size", str(options.batch_size)),
-    )
+    process = Process(side, options)
+    process.ask("train", options.steps)
+    peak = process.ask("peak_memory")
+    process.close()
+    return peak
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -123,12 +155,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for _ in range(options.rounds):
         for name in names:
             figures["import"][name].append(import_seconds(name))
-    sides = [Side(name, options.model, options.batch_size) for name in names]
+    sides = [Process(name, options) for name in names]
     for number in range(options.rounds):
         for side in sides if number % 2 == 0 else reversed(sides):
-            figures["collate"][side.name] += side.collate(200)
-            figures["step"][side.name] += side.train(options.steps)
+            figures["collate"][side.name] += side.ask("collate", 200)
+            figures["step"][side.name] += side.ask("train", options.steps)
             loads.append(load())
+    for side in sides:
+        side.close()
     return {
         "machine": machine(),
         "model": options.model,
@@ -173,14 +207,13 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=4, help="of each side (default: 4)")
     parser.add_argument("--steps", type=int, default=10, help="timed in a round (default: 10)")
-    parser.add_argument("--peak-memory-of", choices=IMPORTS, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=IMPORTS, help=argparse.SUPPRESS)
     add_common_options(parser)
     options = parser.parse_args()
     output = options.json and options.json.resolve()
     with hub(options.hub, [options.model]):
-        if options.peak_memory_of:
-            Side(options.peak_memory_of, options.model, options.batch_size).train(options.steps)
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        if options.serve:
+            serve(Side(options.serve, options.model, options.batch_size))
             return
         result = measure(options)
     report(result)
