@@ -36,7 +36,14 @@ if TYPE_CHECKING:
         get_scheduler,
     )
     from ftcore.seeding import set_seed
-    from ftcore.tokenization import AutoTokenizer, BatchEncoding
+    from ftcore.tokenization import (
+        AutoTokenizer,
+        BatchEncoding,
+        BertTokenizer,
+        BertTokenizerFast,
+        DistilBertTokenizer,
+        DistilBertTokenizerFast,
+    )
     from ftcore.training.arguments import TrainingArguments
     from ftcore.training.callbacks import EarlyStoppingCallback, TrainerCallback
     from ftcore.training.outputs import EvalPrediction, PredictionOutput
@@ -64,7 +71,14 @@ _HOMES = {
         "get_scheduler",
     ),
     "seeding": ("set_seed",),
-    "tokenization": ("AutoTokenizer", "BatchEncoding"),
+    "tokenization": (
+        "AutoTokenizer",
+        "BatchEncoding",
+        "BertTokenizer",
+        "BertTokenizerFast",
+        "DistilBertTokenizer",
+        "DistilBertTokenizerFast",
+    ),
     "training.arguments": ("TrainingArguments",),
     "training.callbacks": ("EarlyStoppingCallback", "TrainerCallback"),
     "training.outputs": ("EvalPrediction", "PredictionOutput"),
@@ -80,9 +94,13 @@ __all__ = [
     "BatchEncoding",
     "BertConfig",
     "BertForSequenceClassification",
+    "BertTokenizer",
+    "BertTokenizerFast",
     "DataCollatorWithPadding",
     "DistilBertConfig",
     "DistilBertForSequenceClassification",
+    "DistilBertTokenizer",
+    "DistilBertTokenizerFast",
     "EarlyStoppingCallback",
     "EvalPrediction",
     "PredictionOutput",
