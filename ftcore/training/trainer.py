@@ -211,7 +211,7 @@ class Trainer:
         self.model.zero_grad()
         self._event("on_train_begin")
         if args.eval_on_start:
-            self._evaluate()
+            self.evaluate()
         for epoch in range(first_step // updates_per_epoch, epochs):
             self._event("on_epoch_begin")
             skipped = max(first_step - epoch * updates_per_epoch, 0)
@@ -375,7 +375,7 @@ class Trainer:
             self._logged_step = state.global_step
             self.log(logs)
         if self.control.should_evaluate:
-            improved = self._note_best(self._evaluate())
+            improved = self._note_best(self.evaluate())
             if self.args.save_strategy == "best":
                 self.control.should_save = improved
         if self.control.should_save:
@@ -448,12 +448,10 @@ class Trainer:
             computed = self.compute_metrics(EvalPrediction(predictions, labels))
             for name, value in computed.items():
                 key = name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"
-                metrics[key] = value.item() if hasattr(value, "item") else value
+                is_scalar = hasattr(value, "item") and np.ndim(value) == 0
+                metrics[key] = value.item() if is_scalar else value
         metrics |= speed_metrics(prefix, start_time, loader.rows, len(loader))
         return predictions, labels, metrics
-
-    def _evaluate(self) -> dict[str, Any]:
-        return self.evaluate()
 
     def _note_best(self, metrics: Mapping[str, Any]) -> bool:
         """Remembers the best evaluation; returns whether this is it."""
