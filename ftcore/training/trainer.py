@@ -479,11 +479,6 @@ class Trainer:
         folder = pathlib.Path(self.args.output_dir if output_dir is None else output_dir)
         checkpointing.save_model_files(folder, self.model, self._tokenizer(), self.args)
 
-    def save_state(self) -> None:
-        """Writes trainer_state.json to output_dir."""
-        path = pathlib.Path(self.args.output_dir, checkpointing.STATE_NAME)
-        path.write_text(self.state.to_json_string(), encoding="utf-8")
-
     def _tokenizer(self) -> Any:
         if self.processing_class is not None:
             return self.processing_class
