@@ -193,8 +193,15 @@ def _train(options: argparse.Namespace, task: Any, title: str, name: str, pretra
         processing_class=tokenizer,
         compute_metrics=compute_metrics,
     )
-    result = trainer.train()
-    trainer.save_model(str(options.output))
+    try:
+        result = trainer.train()
+    except FloatingPointError as error:
+        print(file=sys.stderr)  # ends the line of the progress bar
+        raise DemoError(f"{error} (--learning-rate was {learning_rate:g})") from error
+    try:
+        trainer.save_model(str(options.output))
+    except OSError as error:
+        raise DemoError(f"--output {options.output}: cannot be saved to: {error}") from error
 
     evaluations = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     before, after = evaluations[0], evaluations[-1]

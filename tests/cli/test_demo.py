@@ -240,6 +240,12 @@ def test_options_out_of_range_exit_with_2(arguments):
     assert exit.value.code == 2
 
 
+def test_training_that_diverges_is_reported_with_its_learning_rate(capsys):
+    options = ("--model", "small", "--dataset", "embedded", "--epochs", 0.1)
+    assert demo(*options, "--learning-rate", "1e30") == 2
+    assert "(--learning-rate was 1e+30)" in capsys.readouterr().err
+
+
 def test_the_embedded_set_is_the_same_each_time_and_holds_out_couples():
     train, validation = paraphrase_pairs()
     assert (train, validation) == paraphrase_pairs()
