@@ -5,23 +5,12 @@
 /* Columns go to threads in cache lines' worth. */
 enum { COLUMN_BLOCK = 16 };
 
-/* Whether a product is faster, by measurement, with its b copied to oneDNN's own layout first. What
- * that copy costs is 1 / m of the product. It pays where the rows of b lie a multiple of a page
- * apart (they fall into the same sets of the caches), and, if a is stored plainly, where b is deep.
- */
-static bool packing_pays(const ft_product *p)
-{
-    bool page_apart = p->n % 1024 == 0, deep = p->k > 1536 && !p->a_transposed;
-    return p->m >= 192 && !p->b_transposed && (page_apart || deep);
-}
-
 /* oneDNN runs on what omp_get_max_threads says: ours, and then again the caller's own. */
 static ft_status product(ft_cpu *cpu, const char *operation, ft_product p, const float *a,
                          const float *b, const float *bias, float *c)
 {
     int threads = omp_get_max_threads();
     omp_set_num_threads(cpu->threads);
-    p.packs_b = packing_pays(&p);
     ft_status status = ft_products_run(cpu->products, operation, p, a, b, bias, c);
     omp_set_num_threads(threads);
     return status;

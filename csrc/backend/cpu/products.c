@@ -12,15 +12,7 @@ typedef struct primitive {
     ft_product product;
     dnnl_primitive_t run;
     dnnl_memory_t a, b, bias, c, scratchpad;
-    dnnl_primitive_t pack; /* from plain to b; NULL where b is plain itself */
-    dnnl_memory_t plain;
 } primitive;
-
-/* Memory that all primitives share, since one runs at a time. It only grows. */
-typedef struct shared_memory {
-    void *memory;
-    size_t bytes;
-} shared_memory;
 
 /* Batches vary in their bucket of rows only, so the shapes are few. Should they not be, all are
  * dropped at this many and made again as needed. */
@@ -29,7 +21,8 @@ enum { CAPACITY = 1024, SLOTS = 2 * CAPACITY };
 struct ft_products {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    shared_memory scratchpad, packed;
+    void *scratchpad; /* shared: one product runs at a time */
+    size_t scratchpad_bytes;
     int count;
     primitive *slots[SLOTS]; /* open addressing */
 };
@@ -59,14 +52,12 @@ static void primitive_release(primitive *p)
 {
     if (p == NULL)
         return;
-    dnnl_memory_t memories[] = {p->a, p->b, p->bias, p->c, p->scratchpad, p->plain};
+    dnnl_memory_t memories[] = {p->a, p->b, p->bias, p->c, p->scratchpad};
     for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
         if (memories[i])
             dnnl_memory_destroy(memories[i]);
     if (p->run)
         dnnl_primitive_destroy(p->run);
-    if (p->pack)
-        dnnl_primitive_destroy(p->pack);
     free(p);
 }
 
@@ -101,8 +92,7 @@ void ft_products_destroy(ft_products *p)
         dnnl_stream_destroy(p->stream);
     if (p->engine)
         dnnl_engine_destroy(p->engine);
-    ft_release(p->scratchpad.memory);
-    ft_release(p->packed.memory);
+    ft_release(p->scratchpad);
     free(p);
 }
 
@@ -125,8 +115,6 @@ static dnnl_status_t describe(int64_t rows, int64_t columns, bool transposed,
 /* What exists only while a primitive is made. */
 typedef struct makings {
     dnnl_memory_desc_t a, b, bias, c;
-    dnnl_memory_desc_t any; /* for b, where oneDNN chooses its layout */
-    dnnl_primitive_desc_t pack;
     dnnl_post_ops_t post_ops;
     dnnl_primitive_attr_t attributes;
     dnnl_primitive_desc_t description;
@@ -146,55 +134,36 @@ static dnnl_status_t describe_product(ft_products *products, const ft_product *p
         DNNL_FORWARD(dnnl_post_ops_append_sum(m->post_ops, 1.0f, 0, dnnl_f32));
         DNNL_FORWARD(dnnl_primitive_attr_set_post_ops(m->attributes, m->post_ops));
     }
-    if (p->packs_b)
-        DNNL_FORWARD(dnnl_memory_desc_create_with_tag(&m->any, 2, (const dnnl_dims_t){p->k, p->n},
-                                                      dnnl_f32, dnnl_format_tag_any));
-    DNNL_FORWARD(dnnl_matmul_primitive_desc_create(&m->description, products->engine, m->a,
-                                                   p->packs_b ? m->any : m->b, m->bias, m->c,
-                                                   m->attributes));
-    if (!p->packs_b)
-        return dnnl_success;
-    return dnnl_reorder_primitive_desc_create(
-        &m->pack, m->b, products->engine,
-        dnnl_primitive_desc_query_md(m->description, dnnl_query_weights_md, 0), products->engine,
-        NULL);
-}
-
-static dnnl_status_t grow(shared_memory *shared, size_t bytes)
-{
-    if (bytes <= shared->bytes)
-        return dnnl_success;
-    void *larger;
-    if (ft_allocate(bytes, &larger) != FT_OK)
-        return dnnl_out_of_memory;
-    ft_release(shared->memory);
-    *shared = (shared_memory){larger, bytes};
-    return dnnl_success;
+    return dnnl_matmul_primitive_desc_create(&m->description, products->engine, m->a, m->b, m->bias,
+                                             m->c, m->attributes);
 }
 
 static dnnl_status_t create_memories(ft_products *products, const makings *m, primitive *out)
 {
     const_dnnl_memory_desc_t scratchpad =
         dnnl_primitive_desc_query_md(m->description, dnnl_query_scratchpad_md, 0);
-    const_dnnl_memory_desc_t b =
-        dnnl_primitive_desc_query_md(m->description, dnnl_query_weights_md, 0);
     dnnl_engine_t engine = products->engine;
     DNNL_FORWARD(dnnl_memory_create(&out->a, m->a, engine, DNNL_MEMORY_NONE));
-    DNNL_FORWARD(dnnl_memory_create(&out->b, b, engine, DNNL_MEMORY_NONE));
+    DNNL_FORWARD(dnnl_memory_create(&out->b, m->b, engine, DNNL_MEMORY_NONE));
     DNNL_FORWARD(dnnl_memory_create(&out->c, m->c, engine, DNNL_MEMORY_NONE));
-    DNNL_FORWARD(dnnl_memory_create(&out->scratchpad, scratchpad, engine, DNNL_MEMORY_NONE));
     if (m->bias)
         DNNL_FORWARD(dnnl_memory_create(&out->bias, m->bias, engine, DNNL_MEMORY_NONE));
-    if (m->pack) {
-        DNNL_FORWARD(dnnl_memory_create(&out->plain, m->b, engine, DNNL_MEMORY_NONE));
-        DNNL_FORWARD(grow(&products->packed, dnnl_memory_desc_get_size(b)));
+    DNNL_FORWARD(dnnl_memory_create(&out->scratchpad, scratchpad, engine, DNNL_MEMORY_NONE));
+    size_t bytes = dnnl_memory_desc_get_size(scratchpad);
+    if (bytes > products->scratchpad_bytes) {
+        void *larger;
+        if (ft_allocate(bytes, &larger) != FT_OK)
+            return dnnl_out_of_memory;
+        ft_release(products->scratchpad);
+        products->scratchpad = larger;
+        products->scratchpad_bytes = bytes;
     }
-    return grow(&products->scratchpad, dnnl_memory_desc_get_size(scratchpad));
+    return dnnl_success;
 }
 
 static void makings_release(makings *m)
 {
-    dnnl_memory_desc_t descriptions[] = {m->a, m->b, m->bias, m->c, m->any};
+    dnnl_memory_desc_t descriptions[] = {m->a, m->b, m->bias, m->c};
     for (size_t i = 0; i < sizeof descriptions / sizeof *descriptions; i++)
         if (descriptions[i])
             dnnl_memory_desc_destroy(descriptions[i]);
@@ -204,8 +173,6 @@ static void makings_release(makings *m)
         dnnl_primitive_attr_destroy(m->attributes);
     if (m->description)
         dnnl_primitive_desc_destroy(m->description);
-    if (m->pack)
-        dnnl_primitive_desc_destroy(m->pack);
 }
 
 static dnnl_status_t primitive_create(ft_products *products, const ft_product *p, primitive **out)
@@ -218,8 +185,6 @@ static dnnl_status_t primitive_create(ft_products *products, const ft_product *p
     dnnl_status_t status = describe_product(products, p, &m);
     if (status == dnnl_success)
         status = dnnl_primitive_create(&made->run, m.description);
-    if (status == dnnl_success && m.pack)
-        status = dnnl_primitive_create(&made->pack, m.pack);
     if (status == dnnl_success)
         status = create_memories(products, &m, made);
     makings_release(&m);
@@ -233,8 +198,7 @@ static dnnl_status_t primitive_create(ft_products *products, const ft_product *p
 static bool same(const ft_product *a, const ft_product *b)
 {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->a_transposed == b->a_transposed &&
-           a->b_transposed == b->b_transposed && a->has_bias == b->has_bias && a->add == b->add &&
-           a->packs_b == b->packs_b;
+           a->b_transposed == b->b_transposed && a->has_bias == b->has_bias && a->add == b->add;
 }
 
 static uint32_t hash(const ft_product *p)
@@ -242,8 +206,7 @@ static uint32_t hash(const ft_product *p)
     uint32_t h = (uint32_t)p->m * 0x9E3779B1u;
     h = (h ^ (uint32_t)p->n) * 0x85EBCA77u;
     h = (h ^ (uint32_t)p->k) * 0xC2B2AE3Du;
-    h ^= (uint32_t)(p->a_transposed | p->b_transposed << 1 | p->has_bias << 2 | p->add << 3 |
-                    p->packs_b << 4);
+    h ^= (uint32_t)(p->a_transposed | p->b_transposed << 1 | p->has_bias << 2 | p->add << 3);
     return (h * 0x27D4EB2Fu) >> 8;
 }
 
@@ -263,24 +226,13 @@ static dnnl_status_t find(ft_products *products, const ft_product *p, primitive 
 }
 
 /* oneDNN takes pointers to what it only reads without const. */
-static dnnl_status_t pack(ft_products *products, const primitive *p, const float *b)
-{
-    DNNL_FORWARD(dnnl_memory_set_data_handle(p->plain, (void *)b));
-    DNNL_FORWARD(dnnl_memory_set_data_handle(p->b, products->packed.memory));
-    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, p->plain}, {DNNL_ARG_TO, p->b}};
-    return dnnl_primitive_execute(p->pack, products->stream, 2, arguments);
-}
-
 static dnnl_status_t execute(ft_products *products, const primitive *p, const float *a,
                              const float *b, const float *bias, float *c)
 {
     DNNL_FORWARD(dnnl_memory_set_data_handle(p->a, (void *)a));
-    if (p->pack)
-        DNNL_FORWARD(pack(products, p, b));
-    else
-        DNNL_FORWARD(dnnl_memory_set_data_handle(p->b, (void *)b));
+    DNNL_FORWARD(dnnl_memory_set_data_handle(p->b, (void *)b));
     DNNL_FORWARD(dnnl_memory_set_data_handle(p->c, c));
-    DNNL_FORWARD(dnnl_memory_set_data_handle(p->scratchpad, products->scratchpad.memory));
+    DNNL_FORWARD(dnnl_memory_set_data_handle(p->scratchpad, products->scratchpad));
     dnnl_exec_arg_t arguments[5] = {
         {DNNL_ARG_SRC, p->a},
         {DNNL_ARG_WEIGHTS, p->b},
@@ -295,14 +247,37 @@ static dnnl_status_t execute(ft_products *products, const primitive *p, const fl
     return dnnl_primitive_execute(p->run, products->stream, count, arguments);
 }
 
+/* oneDNN's two ways to a product, as measured on AVX-512: its BLAS-like sgemm is up to a tenth
+ * faster where b is stored plainly (both products of a backward pass) and adds to c for nothing, a
+ * primitive where b is transposed or there is a bias. On other processors sgemm is plain loops. */
+static bool suits_sgemm(const ft_product *p)
+{
+#if defined(__x86_64__)
+    return !p->b_transposed && !p->has_bias;
+#else
+    (void)p;
+    return false;
+#endif
+}
+
+static dnnl_status_t run_primitive(ft_products *products, const ft_product *product, const float *a,
+                                   const float *b, const float *bias, float *c)
+{
+    primitive *p;
+    DNNL_FORWARD(find(products, product, &p));
+    DNNL_FORWARD(execute(products, p, a, b, bias, c));
+    return dnnl_stream_wait(products->stream);
+}
+
 ft_status ft_products_run(ft_products *products, const char *operation, ft_product product,
                           const float *a, const float *b, const float *bias, float *c)
 {
-    primitive *p;
-    dnnl_status_t status = find(products, &product, &p);
-    if (status == dnnl_success)
-        status = execute(products, p, a, b, bias, c);
-    if (status == dnnl_success)
-        status = dnnl_stream_wait(products->stream);
-    return status == dnnl_success ? FT_OK : failure(status, operation, &product);
+    const ft_product *p = &product;
+    dnnl_status_t status;
+    if (suits_sgemm(p))
+        status = dnnl_sgemm(p->a_transposed ? 'T' : 'N', 'N', p->m, p->n, p->k, 1.0f, a,
+                            p->a_transposed ? p->m : p->k, b, p->n, p->add ? 1.0f : 0.0f, c, p->n);
+    else
+        status = run_primitive(products, p, a, b, bias, c);
+    return status == dnnl_success ? FT_OK : failure(status, operation, p);
 }

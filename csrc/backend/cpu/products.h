@@ -13,8 +13,7 @@ typedef struct ft_product {
     bool a_transposed; /* a is stored as [k, m] */
     bool b_transposed; /* b is stored as [n, k] */
     bool has_bias;
-    bool add;     /* to what c holds */
-    bool packs_b; /* b is first copied to the layout that oneDNN likes best */
+    bool add; /* to what c holds */
 } ft_product;
 
 typedef struct ft_products ft_products;
