@@ -175,10 +175,11 @@ static ft_status update(ft_model *m, const ft_update *u, bool have_squares, floa
         FT_FORWARD(compute_norm(m, have_squares, u->max_norm));
         FT_FORWARD(
             op->download(m->backend, norm_and_scale, m->norm_and_scale, sizeof norm_and_scale));
-        FT_RETURN_IF(!isfinite(norm_and_scale[0]), FT_ERROR_ARITHMETIC,
-                     "the gradient norm is %g at step %lld: the parameters are left as they were "
-                     "before it; a lower learning rate may help",
-                     norm_and_scale[0], (long long)(u->group_count ? u->groups[0].step : 0));
+        FT_RETURN_IF(
+            !isfinite(norm_and_scale[0]), FT_ERROR_ARITHMETIC,
+            "the gradient norm is %g at step %lld: the parameters are left as they were "
+            "before it; a lower learning rate may help, if the data and the labels are sound",
+            norm_and_scale[0], (long long)(u->group_count ? u->groups[0].step : 0));
     } else {
         FT_FORWARD(
             op->upload(m->backend, m->norm_and_scale, norm_and_scale, sizeof norm_and_scale));

@@ -313,15 +313,9 @@ class Trainer:
         step = optimizer.steps + 1
         max_norm = self.args.max_grad_norm or math.inf
         seed = self.args.seed
-        try:
-            if self._listens_within_steps():
-                return self._step_in_parts(batches, groups, group_of, step, max_norm)
-            result = model.core.train_step(batches, 1.0, seed, groups, group_of, step, max_norm)
-        except FloatingPointError as error:
-            raise FloatingPointError(
-                f"step {self.state.global_step + 1}: {error}; the weights are as they were before "
-                "it. Lower the learning rate, or look for labels or weights that are not finite"
-            ) from error
+        if self._listens_within_steps():
+            return self._step_in_parts(batches, groups, group_of, step, max_norm)
+        result = model.core.train_step(batches, 1.0, seed, groups, group_of, step, max_norm)
         optimizer.took_step()
         self._event("on_optimizer_step")
         return result
@@ -347,14 +341,14 @@ class Trainer:
                 batch, training=True, seed=self.args.seed, step=step, micro_step=number
             )
             if loss is None or not math.isfinite(loss):
-                raise FloatingPointError(f"the loss is {loss}")
+                raise FloatingPointError(_not_finite("loss", loss, step))
             core.backward(1.0)
             total += loss
             if number < len(batches) - 1:
                 self._event("on_substep_end")
         norm = core.gradient_norm()
         if not math.isfinite(norm):
-            raise FloatingPointError(f"the gradient's norm is {norm}")
+            raise FloatingPointError(_not_finite("gradient norm", norm, step))
         self._event("on_pre_optimizer_step")
         core.update(groups, group_of, step, max_norm)
         self.optimizer.took_step()
@@ -584,6 +578,13 @@ class Trainer:
             drop_last,
             self.args.remove_unused_columns,
         )
+
+
+def _not_finite(what: str, value: float, step: int) -> str:
+    return (
+        f"the {what} is {value} at step {step}: the parameters are left as they were before it; a "
+        "lower learning rate may help, if the data and the labels are sound"
+    )
 
 
 def _check_model(model: Any) -> SequenceClassifier:
