@@ -6,6 +6,7 @@ for the hub (MRPC, vocabularies, models). Tests that need it skip where it is un
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -19,6 +20,8 @@ os.environ["PYTHONSAFEPATH"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(pathlib.Path(ftcore.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
+# Shells start background jobs with Ctrl-C ignored; the tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Threads that wait awake cost most of the time where other work keeps the processors busy.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
