@@ -30,7 +30,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
 def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
     """A binary file to write; on success it takes the place of `path`, on failure it is gone.
 
-    Raises OSError (a full disk, a folder that cannot be written), `path` being what it was.
+    Raises OSError, which names a path (a full disk, a folder that cannot be written), `path` being
+    what it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -39,8 +40,11 @@ def replacing(path: pathlib.Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        # Writing to an open file fails with no word of which file it was.
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 

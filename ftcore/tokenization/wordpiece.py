@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftcore._core import Encoding
+from ftcore.storage import replace_file
 from ftcore.tokenization import decoding, strategies
 from ftcore.tokenization.added_token import AddedToken
 from ftcore.tokenization.batch_encoding import BatchEncoding, check_tensor_type
@@ -482,8 +483,8 @@ class WordPieceTokenizer(SpecialTokens):
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
         """Writes tokenizer.json, tokenizer_config.json and, where one can say it all, vocab.txt.
 
-        Returns their paths. transformers loads the folder back to an equal tokenizer. Raises
-        OSError where the folder cannot be written.
+        Returns their paths. transformers loads the folder back to an equal tokenizer. Each file is
+        replaced as a whole, or not at all. Raises OSError where that fails.
         """
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -499,7 +500,7 @@ class WordPieceTokenizer(SpecialTokens):
         if lines is not None and not any("\n" in t or t != t.rstrip() for t in lines):
             contents["vocab.txt"] = "".join(f"{line}\n" for line in lines)
         for name, content in contents.items():
-            (folder / name).write_text(content, encoding="utf-8")
+            replace_file(folder / name, content.encode())
         return tuple(str(folder / name) for name in contents)
 
     def __reduce__(self) -> Any:
