@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ftcore import _core
 from ftcore.modeling.parameter import Parameter
 from ftcore.modeling.sequence_classification import SequenceClassifier
+from ftcore.scalars import plain_number
 
 Groups = list[tuple[float, float, float, float, float]]
 _OPTIONS = ("lr", "betas", "eps", "weight_decay")
@@ -352,12 +353,12 @@ def get_scheduler(
     return _SCHEDULES[name](optimizer, num_warmup_steps, num_training_steps, **options)
 
 
-def _check_options(group: Mapping[str, Any]) -> None:
+def _check_options(group: dict[str, Any]) -> None:
     for name in ("lr", "eps", "weight_decay"):
-        value = group[name]
+        value = group[name] = plain_number(group[name])
         if not isinstance(value, int | float) or not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
-    betas = group["betas"]
+    betas = group["betas"] = tuple(plain_number(beta) for beta in group["betas"])
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"betas must be two numbers of at least 0 and below 1, got {betas!r}")
     unknown = set(group) - {*_OPTIONS, "params", "initial_lr"}

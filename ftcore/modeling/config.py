@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ftcore.hub import HUB_OPTIONS, find_file
+from ftcore.scalars import plain_number
 from ftcore.storage import replace_file
 
 CONFIG_NAME = "config.json"
@@ -49,7 +50,7 @@ class PretrainedConfig:
         if name == "num_labels":
             self.set_labels(value)
         else:
-            super().__setattr__(self.attribute_map.get(name, name), value)
+            super().__setattr__(self.attribute_map.get(name, name), plain_number(value))
 
     def __getattr__(self, name: str) -> Any:
         # Called only where there is no such attribute.
@@ -80,7 +81,7 @@ class PretrainedConfig:
             if num_labels is None and label2id is not None:
                 id2label = {_label_id(value): str(key) for key, value in label2id.items()}
             else:
-                count = 2 if num_labels is None else num_labels
+                count = 2 if num_labels is None else plain_number(num_labels)
                 _check_integer("num_labels", count, 1)
                 id2label = {i: f"LABEL_{i}" for i in range(count)}
         if sorted(id2label) != list(range(len(id2label))) or not id2label:

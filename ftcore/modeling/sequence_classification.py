@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pathlib
 import sys
@@ -54,7 +55,8 @@ class SequenceClassifier:
         self._build(config)
         initialise(list(self.parameters()), config.initializer_range, config.pad_token_id)
 
-    def _build(self, config: PretrainedConfig) -> None:
+    def _build(self, config: PretrainedConfig, dropout: tuple[int, int] | None = None) -> None:
+        """Makes the core, its weights unset; `dropout`: the seed and the runs to go on from."""
         if not isinstance(config, self.config_class):
             raise TypeError(
                 f"{type(self).__name__} needs a {self.config_class.__name__}, "
@@ -69,8 +71,7 @@ class SequenceClassifier:
         self.moment_owners: dict[int, weakref.ref[Any]] = {}
         self.moments_used = False
         self._parameters = self._list_parameters()
-        self._dropout_seed = dropout_seed()
-        self._runs = 0
+        self._dropout_seed, self._runs = (dropout_seed(), 0) if dropout is None else dropout
         self._open_run: int | None = None
 
     def _list_parameters(self) -> list[Parameter]:
@@ -348,6 +349,11 @@ class SequenceClassifier:
         """Lets go of the latest run, whose activations another user of the core overwrites."""
         self._open_run = None
 
+    def __reduce__(self) -> Any:
+        # Copies and pickles have memory of their own; gradients and moments are not in them.
+        dropout = (self._dropout_seed, self._runs)
+        return _restore, (type(self), self.config, self.state_dict(), self.training, dropout)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.num_parameters():,} parameters)"
 
@@ -426,6 +432,20 @@ class AutoModelForSequenceClassification:
                 f"got {type(config).__name__}"
             )
         return model
+
+
+def _restore(
+    cls: type[SequenceClassifier],
+    config: PretrainedConfig,
+    weights: Mapping[str, NDArray[np.float32]],
+    training: bool,
+    dropout: tuple[int, int],
+) -> SequenceClassifier:
+    """Undoes __reduce__."""
+    model = cls.__new__(cls)
+    model._build(copy.deepcopy(config), dropout)
+    model.load_state_dict(weights)
+    return model.train(training)
 
 
 def _is_tensor(value: Any) -> bool:

@@ -15,6 +15,7 @@ import os
 from typing import Any
 
 from ftcore.optimization import SCHEDULE_NAMES
+from ftcore.scalars import plain_number
 
 _FLOAT32 = "the CPU backend computes in float32; leave it out"
 _ONE_PROCESS = "training runs in one process; leave it out"
@@ -129,7 +130,7 @@ class TrainingArguments:
     wrong or not supported.
     """
 
-    output_dir: Any = None
+    output_dir: str = None  # type: ignore[assignment]
     per_device_train_batch_size: int = 8
     num_train_epochs: float = 3.0
     max_steps: int = -1
@@ -143,7 +144,7 @@ class TrainingArguments:
     adam_beta1: float = 0.9
     adam_beta2: float = 0.999
     adam_epsilon: float = 1e-8
-    optim_target_modules: str | list[str] | None = None
+    optim_target_modules: None | str | list[str] = None
     gradient_accumulation_steps: int = 1
     average_tokens_across_devices: bool = True
     max_grad_norm: float = 1.0
@@ -166,7 +167,7 @@ class TrainingArguments:
     neftune_noise_alpha: float | None = None
     torch_empty_cache_steps: int | None = None
     auto_find_batch_size: bool = False
-    logging_strategy: Any = "steps"
+    logging_strategy: IntervalStrategy = IntervalStrategy.STEPS
     logging_steps: float = 500
     logging_first_step: bool = False
     log_on_each_node: bool = True
@@ -175,13 +176,13 @@ class TrainingArguments:
     log_level: str = "passive"
     log_level_replica: str = "warning"
     disable_tqdm: bool | None = None
-    report_to: str | list[str] | None = "none"
+    report_to: None | str | list[str] = "none"
     run_name: str | None = None
     project: str = "huggingface"
     trackio_space_id: str | None = None
     trackio_bucket_id: str | None = None
-    trackio_static_space_id: str | bool | None = None
-    eval_strategy: Any = "no"
+    trackio_static_space_id: str | None = None
+    eval_strategy: IntervalStrategy = IntervalStrategy.NO
     eval_steps: float | None = None
     eval_delay: float = 0
     per_device_eval_batch_size: int = 8
@@ -193,7 +194,7 @@ class TrainingArguments:
     include_for_metrics: list[str] = dataclasses.field(default_factory=list)
     batch_eval_metrics: bool = False
     save_only_model: bool = False
-    save_strategy: Any = "steps"
+    save_strategy: SaveStrategy = SaveStrategy.STEPS
     save_steps: float = 500
     save_on_each_node: bool = False
     save_total_limit: int | None = None
@@ -233,7 +234,7 @@ class TrainingArguments:
     ddp_static_graph: bool | None = None
     ddp_backend: str | None = None
     ddp_timeout: int = 1800
-    fsdp: Any = None
+    fsdp: str | None = None
     fsdp_config: dict[str, Any] | str | None = None
     deepspeed: dict | str | None = None
     debug: str | list[str] = ""
@@ -258,7 +259,7 @@ class TrainingArguments:
             if name not in defaults:
                 raise TypeError(_unknown(name))
         for name, default in defaults.items():
-            setattr(self, name, given.get(name, default))
+            setattr(self, name, plain_number(given.get(name, default)))
         self._refuse_unsupported(defaults)
         self._check_numbers()
         self._settle()
@@ -268,8 +269,15 @@ class TrainingArguments:
             self.report_to = "none"
         for name, alternative in _ALTERNATIVES.items():
             value, default = getattr(self, name), defaults[name]
-            # False, "", [] and {} switch off what None and "no" leave off.
-            off = value in (False, "", [], {}) and default in (None, False, "no", "none", "", [])
+            # None, False, "", [] and {} switch off what these and "no" leave off.
+            off = value in (None, False, "", [], {}) and default in (
+                None,
+                False,
+                "no",
+                "none",
+                "",
+                [],
+            )
             if value != default and not off and (name, value) != ("label_names", ["labels"]):
                 raise ValueError(
                     f"TrainingArguments({name}={value!r}) is not supported: {alternative}"

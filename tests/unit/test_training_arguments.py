@@ -162,3 +162,16 @@ def test_goes_through_json(tmp_path):
     assert TrainingArguments(**json.loads(args.to_json_string())) == TrainingArguments(
         str(tmp_path), eval_strategy="epoch"
     )
+
+
+def test_transformers_parser_reads_them_from_the_command_line():
+    transformers = pytest.importorskip("transformers")
+    parser = transformers.HfArgumentParser(TrainingArguments)
+    (args,) = parser.parse_args_into_dataclasses(
+        ["--output_dir", "x", "--learning_rate", "3e-5", "--eval_strategy", "epoch"]
+        + ["--warmup_steps", "0.1", "--report_to", "none", "--do_train"]
+    )
+    assert (args.output_dir, args.learning_rate, args.eval_strategy) == ("x", 3e-5, "epoch")
+    assert (args.warmup_steps, args.report_to, args.do_train) == (0.1, [], True)
+    (defaults,) = parser.parse_args_into_dataclasses(["--output_dir", "x"])
+    assert defaults == TrainingArguments("x")
