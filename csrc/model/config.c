@@ -30,8 +30,8 @@ ft_status ft_model_config_check(const ft_model_config *c)
     FT_RETURN_IF(c->hidden_size % c->heads != 0, FT_ERROR_VALUE,
                  "hidden_size (%d) is not a multiple of num_attention_heads (%d)", c->hidden_size,
                  c->heads);
-    FT_RETURN_IF(c->type_vocab_size < 0, FT_ERROR_VALUE,
-                 "type_vocab_size must not be negative, got %d", c->type_vocab_size);
+    if (c->type_vocab_size != 0)
+        FT_FORWARD(check_size("type_vocab_size", c->type_vocab_size));
     FT_RETURN_IF(c->pad_token_id >= c->vocab_size, FT_ERROR_VALUE,
                  "pad_token_id (%d) is not below vocab_size (%d)", c->pad_token_id, c->vocab_size);
     FT_RETURN_IF(!(c->layer_norm_eps > 0 && c->layer_norm_eps < 1), FT_ERROR_VALUE,

@@ -103,8 +103,14 @@ float *ft_model_parameters(ft_model *m)
 ft_status ft_model_gradients(ft_model *m, float **out)
 {
     if (m->gradients == NULL) {
-        FT_FORWARD(allocate(m, m->table.elements * sizeof(float), &m->gradients));
-        FT_FORWARD(ft_tensors_create(&m->config, &m->table, m->gradients, &m->g));
+        float *arena;
+        FT_FORWARD(allocate(m, m->table.elements * sizeof(float), &arena));
+        ft_status status = ft_tensors_create(&m->config, &m->table, arena, &m->g);
+        if (status != FT_OK) {
+            m->backend->operations->release(m->backend, arena);
+            return status;
+        }
+        m->gradients = arena;
     }
     *out = m->gradients;
     return FT_OK;
@@ -174,6 +180,8 @@ static ft_status check_batch(const ft_model *m, const ft_batch *batch)
 {
     const ft_model_config *c = &m->config;
     FT_RETURN_IF(batch->sequences < 1, FT_ERROR_VALUE, "the batch is empty");
+    FT_RETURN_IF(batch->tokens > 1 << 30, FT_ERROR_VALUE, "a batch of %d tokens is too large",
+                 batch->tokens);
     FT_RETURN_IF(batch->max_length > c->max_positions, FT_ERROR_VALUE,
                  "a sequence of %d tokens is longer than max_position_embeddings (%d): truncate it "
                  "when tokenizing (truncation=True, max_length=%d)",
@@ -256,6 +264,6 @@ ft_status ft_model_backward(ft_model *m, float loss_scale, const float *dlogits)
                                  a->dlogits));
     m->kept = false;
     ft_status status = ft_bert_backward(m);
-    m->accumulated = true;
+    m->accumulated = status == FT_OK;
     return status;
 }

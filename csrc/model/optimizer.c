@@ -41,7 +41,8 @@ static ft_status flag_rows(ft_model *m, const float *table, uint8_t *flags)
 
 ft_status ft_model_moments_changed(ft_model *m)
 {
-    memset(m->active_rows_host, 0, m->config.vocab_size);
+    /* Rows are only added: those of a gradient that waits for its update must stay, and one too
+     * many is harmless. */
     m->active_rows_changed = true;
     if (m->moment1 == NULL || m->moment2 == NULL)
         return FT_OK;
@@ -88,6 +89,8 @@ ft_status ft_model_gradient_norm(ft_model *m, float *norm)
 ft_status ft_model_scale_gradients(ft_model *m, float factor)
 {
     FT_FORWARD(need_gradients(m));
+    /* 0 times NaN would stay in the gaps of the arena, which nothing writes. */
+    FT_RETURN_IF(!isfinite(factor), FT_ERROR_VALUE, "the factor must be finite, got %g", factor);
     return m->backend->operations->scale_add(m->backend, m->table.elements, factor, NULL,
                                              m->gradients);
 }
@@ -149,14 +152,16 @@ static ft_status check_update(const ft_model *m, const ft_update *u)
                      u->group_count);
     for (int32_t i = 0; i < u->group_count; i++) {
         const ft_adamw *g = &u->groups[i];
-        FT_RETURN_IF(!(g->lr >= 0), FT_ERROR_VALUE, "invalid learning rate: %g", g->lr);
+        FT_RETURN_IF(!(g->lr >= 0 && isfinite(g->lr)), FT_ERROR_VALUE, "invalid learning rate: %g",
+                     g->lr);
         FT_RETURN_IF(!(g->beta1 >= 0 && g->beta1 < 1), FT_ERROR_VALUE,
                      "beta1 must be in [0, 1), got %g", g->beta1);
         FT_RETURN_IF(!(g->beta2 >= 0 && g->beta2 < 1), FT_ERROR_VALUE,
                      "beta2 must be in [0, 1), got %g", g->beta2);
-        FT_RETURN_IF(!(g->eps >= 0), FT_ERROR_VALUE, "invalid epsilon: %g", g->eps);
-        FT_RETURN_IF(!(g->weight_decay >= 0), FT_ERROR_VALUE, "invalid weight_decay: %g",
-                     g->weight_decay);
+        FT_RETURN_IF(!(g->eps >= 0 && isfinite(g->eps)), FT_ERROR_VALUE, "invalid epsilon: %g",
+                     g->eps);
+        FT_RETURN_IF(!(g->weight_decay >= 0 && isfinite(g->weight_decay)), FT_ERROR_VALUE,
+                     "invalid weight_decay: %g", g->weight_decay);
         FT_RETURN_IF(g->step < 1, FT_ERROR_VALUE, "step counts from 1, got %lld",
                      (long long)g->step);
     }
@@ -195,6 +200,14 @@ ft_status ft_model_update(ft_model *m, const ft_update *u, float *norm)
     return update(m, u, false, norm);
 }
 
+static bool all_ignored(const ft_batch *batch)
+{
+    for (int32_t s = 0; s < batch->sequences; s++)
+        if (batch->class_labels == NULL || batch->class_labels[s] != FT_IGNORE_LABEL)
+            return false;
+    return true;
+}
+
 static ft_status accumulate(ft_model *m, const ft_train_step *step, float *loss)
 {
     *loss = 0;
@@ -210,6 +223,10 @@ static ft_status accumulate(ft_model *m, const ft_train_step *step, float *loss)
         FT_FORWARD(ft_model_forward(m, step->batches[i], &pass, &batch_loss, NULL));
         FT_RETURN_IF(!m->has_loss, FT_ERROR_VALUE,
                      "the batch has no labels: training needs a 'label' or 'labels' column");
+        FT_RETURN_IF(
+            all_ignored(step->batches[i]), FT_ERROR_ARITHMETIC,
+            "every label of a batch at step %u is %d, to be ignored: its mean loss is 0 / 0",
+            step->step, FT_IGNORE_LABEL);
         FT_RETURN_IF(!isfinite(batch_loss), FT_ERROR_ARITHMETIC,
                      "the loss is %g at step %u: the parameters are left as they were before it; a "
                      "lower learning rate may help, if the data and the labels are sound",
@@ -229,6 +246,8 @@ ft_status ft_model_train_step(ft_model *m, const ft_train_step *step, float *los
     FT_RETURN_IF(step->batch_count < 1, FT_ERROR_VALUE, "a train step needs at least one batch");
     FT_RETURN_IF(step->batch_count > UINT16_MAX, FT_ERROR_VALUE,
                  "a train step takes at most %d batches, got %d", UINT16_MAX, step->batch_count);
+    FT_RETURN_IF(!isfinite(step->loss_scale), FT_ERROR_VALUE, "loss_scale must be finite, got %g",
+                 step->loss_scale);
     FT_FORWARD(check_update(m, &step->update));
     FT_FORWARD(ft_model_zero_gradients(m));
     FT_FORWARD(accumulate(m, step, loss));

@@ -13,6 +13,9 @@ enum {
     ALIGNED = FT_ALIGNMENT / sizeof(float),
 };
 
+/* Far more than any machine holds, and few enough that no size computed from it overflows. */
+static const size_t MOST_ELEMENTS = (size_t)1 << 40;
+
 /* What each architecture calls its tensors: the same tensors, in the same order. */
 typedef struct names {
     const char *word, *position, *type, *embedding_norm;
@@ -136,6 +139,9 @@ ft_status ft_parameter_table_create(const ft_model_config *c, ft_parameter_table
     add_linear(table, c->hidden_size, c->hidden_size, n->dense);
     add_linear(table, c->num_labels, c->hidden_size, "classifier");
     align(table);
+    FT_RETURN_IF(table->elements > MOST_ELEMENTS, FT_ERROR_VALUE,
+                 "a model of this configuration would have %zu parameters: too many",
+                 table->elements);
     return FT_OK;
 }
 

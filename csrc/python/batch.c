@@ -8,10 +8,8 @@ typedef struct batch_object {
 
 const ft_batch *ft_python_batch(const ft_module_state *state, PyObject *object)
 {
-    int is_batch = PyObject_IsInstance(object, (PyObject *)state->batch_type);
-    if (is_batch < 0)
-        return NULL;
-    if (!is_batch) {
+    /* Not isinstance, which believes an object's own word; Batch has no subclasses. */
+    if (!Py_IS_TYPE(object, state->batch_type)) {
         PyErr_Format(PyExc_TypeError, "expected a Batch, got %R", (PyObject *)Py_TYPE(object));
         return NULL;
     }

@@ -96,9 +96,13 @@ static PyObject *pack_padded(PyObject *module, PyObject *args, PyObject *kwargs)
 
     ft_batch batch;
     ft_status status;
-    Py_BEGIN_ALLOW_THREADS status = ft_pack_padded(&padded, &batch);
-    Py_END_ALLOW_THREADS if (status != FT_OK) ft_python_raise(status);
-    else result = ft_python_batch_new(PyModule_GetState(module), &batch);
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_pack_padded(&padded, &batch);
+    Py_END_ALLOW_THREADS
+    if (status != FT_OK)
+        ft_python_raise(status);
+    else
+        result = ft_python_batch_new(PyModule_GetState(module), &batch);
 done:
     Py_DECREF(ids);
     Py_XDECREF((PyObject *)mask);
@@ -143,10 +147,10 @@ static PyObject *shuffled_order(PyObject *Py_UNUSED(module), PyObject *args, PyO
     if (order == NULL)
         return NULL;
     ft_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        ft_shuffled_order(count, seed, PyArray_DATA((PyArrayObject *)order));
-    Py_END_ALLOW_THREADS if (status != FT_OK)
-    {
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_shuffled_order(count, seed, PyArray_DATA((PyArrayObject *)order));
+    Py_END_ALLOW_THREADS
+    if (status != FT_OK) {
         ft_python_raise(status);
         Py_CLEAR(order);
     }

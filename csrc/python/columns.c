@@ -98,9 +98,13 @@ static PyObject *columns_from_arrow(PyObject *type, PyObject *args, PyObject *kw
     ft_status status;
     const int64_t *rows = indices != NULL ? PyArray_DATA(indices) : NULL;
     npy_intp count = indices != NULL ? PyArray_SIZE(indices) : 0;
-    Py_BEGIN_ALLOW_THREADS status = ft_columns_read_arrow(&stream, rows, count, &columns);
-    Py_END_ALLOW_THREADS if (status != FT_OK) ft_python_raise(status);
-    else result = columns_new(ft_python_state((PyTypeObject *)type), &columns);
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_columns_read_arrow(&stream, rows, count, &columns);
+    Py_END_ALLOW_THREADS
+    if (status != FT_OK)
+        ft_python_raise(status);
+    else
+        result = columns_new(ft_python_state((PyTypeObject *)type), &columns);
 done:
     Py_XDECREF(capsule);
     Py_XDECREF((PyObject *)indices);
@@ -316,13 +320,12 @@ static PyObject *columns_from_rows(PyObject *type, PyObject *args, PyObject *kwa
         row++;
     if (row == count) {
         ft_status status;
-        Py_BEGIN_ALLOW_THREADS status = ft_columns_finish(&reader.columns);
-        Py_END_ALLOW_THREADS if (status != FT_OK)
-        {
+        Py_BEGIN_ALLOW_THREADS
+        status = ft_columns_finish(&reader.columns);
+        Py_END_ALLOW_THREADS
+        if (status != FT_OK) {
             ft_python_raise(status);
-        }
-        else
-        {
+        } else {
             result = columns_new(ft_python_state((PyTypeObject *)type), &reader.columns);
             reader.columns = (ft_columns){0};
         }
@@ -360,9 +363,11 @@ static PyObject *columns_pack(PyObject *self, PyObject *indices_object)
         return NULL;
     ft_batch batch;
     ft_status status;
-    Py_BEGIN_ALLOW_THREADS status = ft_pack_rows(
-        &((columns_object *)self)->columns, PyArray_DATA(indices), PyArray_SIZE(indices), &batch);
-    Py_END_ALLOW_THREADS Py_DECREF((PyObject *)indices);
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_pack_rows(&((columns_object *)self)->columns, PyArray_DATA(indices),
+                          PyArray_SIZE(indices), &batch);
+    Py_END_ALLOW_THREADS
+    Py_DECREF((PyObject *)indices);
     if (status != FT_OK) {
         ft_python_raise(status);
         return NULL;

@@ -36,7 +36,7 @@ static PyObject *encoding_ids(PyObject *object, void *unused)
     (void)unused;
     ft_encoding *encoding = &((ft_encoding_object *)object)->encoding;
     npy_intp shape[1] = {(npy_intp)encoding->offsets[encoding->rows]};
-    return ft_python_view(object, 1, shape, NPY_INT32, encoding->ids, 1);
+    return ft_python_view(object, 1, shape, NPY_INT32, encoding->ids, 0);
 }
 
 static PyObject *encoding_offsets(PyObject *object, void *unused)
@@ -62,7 +62,7 @@ static PyObject *encoding_shortest(PyObject *object, void *unused)
 /* A new reference to the Python int of an id. */
 static PyObject *number(const ft_tokenizer_object *owner, int64_t id)
 {
-    if (id >= owner->number_count)
+    if (id < 0 || id >= owner->number_count)
         return PyLong_FromLongLong(id);
     PyObject *result = owner->numbers[id];
     Py_INCREF(result);

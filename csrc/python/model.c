@@ -1,5 +1,6 @@
 /* ftcore._core.Model: arguments checked and converted, one call into csrc/model without the GIL,
  * the result converted. Also the function learning_rate. */
+#include <float.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -34,6 +35,37 @@ static int begin(PyObject *self)
 static void end(PyObject *self)
 {
     atomic_flag_clear(&as_model(self)->busy);
+}
+
+/* ---- integers, for PyArg_Parse's O&: those that its own unsigned formats would wrap ---- */
+
+static int to_unsigned(PyObject *object, unsigned long long most, unsigned long long *out)
+{
+    PyObject *integer = PyNumber_Index(object);
+    if (integer == NULL)
+        return 0;
+    *out = PyLong_AsUnsignedLongLong(integer);
+    Py_DECREF(integer);
+    if (PyErr_Occurred())
+        return 0;
+    if (*out > most)
+        PyErr_Format(PyExc_OverflowError, "%llu is too large: at most %llu", *out, most);
+    return *out <= most;
+}
+
+static int to_seed(PyObject *object, void *out)
+{
+    return to_unsigned(object, UINT64_MAX, out);
+}
+
+static int to_step(PyObject *object, void *out)
+{
+    return to_unsigned(object, UINT32_MAX, out);
+}
+
+static int to_micro_step(PyObject *object, void *out)
+{
+    return to_unsigned(object, UINT16_MAX, out);
 }
 
 /* ---- construction ---- */
@@ -123,11 +155,12 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     ft_backend *backend;
     ft_status status;
-    Py_BEGIN_ALLOW_THREADS status = ft_backend_create(backend_name, threads, &backend);
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_backend_create(backend_name, threads, &backend);
     if (status == FT_OK)
         status = ft_model_create(&config, backend, &self->model);
-    Py_END_ALLOW_THREADS if (status != FT_OK)
-    {
+    Py_END_ALLOW_THREADS
+    if (status != FT_OK) {
         ft_python_raise(status);
         Py_DECREF(self);
         return NULL;
@@ -192,9 +225,10 @@ static PyObject *model_gradient(PyObject *self, PyObject *index)
 {
     const ft_parameter *p = parameter_at(self, index);
     float *gradients;
-    if (p == NULL)
+    if (p == NULL || begin(self) < 0)
         return NULL;
     ft_status status = ft_model_gradients(as_model(self)->model, &gradients);
+    end(self);
     if (status != FT_OK) {
         ft_python_raise(status);
         return NULL;
@@ -208,9 +242,10 @@ static PyObject *model_moments(PyObject *self, PyObject *index)
 {
     const ft_parameter *p = parameter_at(self, index);
     float *moment1, *moment2;
-    if (p == NULL)
+    if (p == NULL || begin(self) < 0)
         return NULL;
     ft_status status = ft_model_moments(as_model(self)->model, &moment1, &moment2);
+    end(self);
     if (status != FT_OK) {
         ft_python_raise(status);
         return NULL;
@@ -246,11 +281,10 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
     ft_model *model = as_model(self)->model;
     PyObject *object;
     int training = 0, keep = 0;
-    unsigned long long seed = 0;
-    unsigned int step = 0;
-    unsigned short micro_step = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|pKIHp:forward", names, &object,
-                                     &training, &seed, &step, &micro_step, &keep))
+    unsigned long long seed = 0, step = 0, micro_step = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|pO&O&O&p:forward", names, &object,
+                                     &training, to_seed, &seed, to_step, &step, to_micro_step,
+                                     &micro_step, &keep))
         return NULL;
     const ft_batch *batch = ft_python_batch(ft_python_state(Py_TYPE(self)), object);
     if (batch == NULL)
@@ -264,13 +298,14 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
     ft_pass pass = {.training = training,
                     .keep = keep || training,
                     .seed = seed,
-                    .step = step,
-                    .micro_step = micro_step};
+                    .step = (uint32_t)step,
+                    .micro_step = (uint16_t)micro_step};
     float loss = 0;
     ft_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        ft_model_forward(model, batch, &pass, &loss, PyArray_DATA((PyArrayObject *)logits));
-    Py_END_ALLOW_THREADS end(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_forward(model, batch, &pass, &loss, PyArray_DATA((PyArrayObject *)logits));
+    Py_END_ALLOW_THREADS
+    end(self);
     if (status != FT_OK) {
         Py_DECREF(logits);
         return finish(status);
@@ -289,26 +324,26 @@ static PyObject *model_backward(PyObject *self, PyObject *arguments, PyObject *k
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|dO:backward", names, &loss_scale,
                                      &object))
         return NULL;
-    PyObject *dlogits = NULL;
+    PyArrayObject *dlogits = NULL;
     if (object != Py_None) {
-        dlogits = PyArray_FROM_OTF(object, NPY_FLOAT32, NPY_ARRAY_IN_ARRAY);
+        dlogits = (PyArrayObject *)PyArray_FROM_OTF(object, NPY_FLOAT32, NPY_ARRAY_IN_ARRAY);
         if (dlogits == NULL)
             return NULL;
-        if ((size_t)PyArray_SIZE((PyArrayObject *)dlogits) != ft_model_logit_count(model)) {
-            PyErr_Format(PyExc_ValueError, "dlogits has %zd elements, the logits have %zu",
-                         (Py_ssize_t)PyArray_SIZE((PyArrayObject *)dlogits),
-                         ft_model_logit_count(model));
-            Py_DECREF(dlogits);
-            return NULL;
-        }
     }
     ft_status status = FT_OK;
     if (begin(self) == 0) {
-        Py_BEGIN_ALLOW_THREADS status = ft_model_backward(
-            model, (float)loss_scale, dlogits ? PyArray_DATA((PyArrayObject *)dlogits) : NULL);
-        Py_END_ALLOW_THREADS end(self);
+        if (dlogits && (size_t)PyArray_SIZE(dlogits) != ft_model_logit_count(model)) {
+            PyErr_Format(PyExc_ValueError, "dlogits has %zd elements, the logits have %zu",
+                         (Py_ssize_t)PyArray_SIZE(dlogits), ft_model_logit_count(model));
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            status =
+                ft_model_backward(model, (float)loss_scale, dlogits ? PyArray_DATA(dlogits) : NULL);
+            Py_END_ALLOW_THREADS
+        }
+        end(self);
     }
-    Py_XDECREF(dlogits);
+    Py_XDECREF((PyObject *)dlogits);
     return PyErr_Occurred() ? NULL : finish(status);
 }
 
@@ -329,8 +364,10 @@ static PyObject *model_gradient_norm(PyObject *self, PyObject *unused)
     ft_status status;
     if (begin(self) < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS status = ft_model_gradient_norm(as_model(self)->model, &norm);
-    Py_END_ALLOW_THREADS end(self);
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_gradient_norm(as_model(self)->model, &norm);
+    Py_END_ALLOW_THREADS
+    end(self);
     return status == FT_OK ? PyFloat_FromDouble(norm) : finish(status);
 }
 
@@ -386,7 +423,9 @@ static int get_update(PyObject *self, PyObject *groups, PyObject *group_of, long
         }
         g->step = step;
     }
-    u->group_of = (PyArrayObject *)PyArray_FROM_OTF(group_of, NPY_INT32, NPY_ARRAY_IN_ARRAY);
+    /* A copy: what was checked must not change while the step runs without the GIL. */
+    u->group_of = (PyArrayObject *)PyArray_FROM_OTF(group_of, NPY_INT32,
+                                                    NPY_ARRAY_IN_ARRAY | NPY_ARRAY_ENSURECOPY);
     if (u->group_of == NULL)
         return -1;
     if (PyArray_SIZE(u->group_of) != parameters) {
@@ -398,7 +437,8 @@ static int get_update(PyObject *self, PyObject *groups, PyObject *group_of, long
         .groups = u->groups,
         .group_count = (int32_t)count,
         .group_of = PyArray_DATA(u->group_of),
-        .max_norm = (float)max_norm,
+        /* A limit too small for a float is still a limit. */
+        .max_norm = max_norm > 0 ? fmaxf((float)max_norm, FLT_MIN) : (float)max_norm,
     };
     return 0;
 }
@@ -416,8 +456,10 @@ static PyObject *model_update(PyObject *self, PyObject *arguments, PyObject *key
     if (get_update(self, groups, group_of, step, max_norm, &u) == 0 && begin(self) == 0) {
         float norm = NAN;
         ft_status status;
-        Py_BEGIN_ALLOW_THREADS status = ft_model_update(as_model(self)->model, &u.update, &norm);
-        Py_END_ALLOW_THREADS end(self);
+        Py_BEGIN_ALLOW_THREADS
+        status = ft_model_update(as_model(self)->model, &u.update, &norm);
+        Py_END_ALLOW_THREADS
+        end(self);
         result = status == FT_OK ? PyFloat_FromDouble(norm) : finish(status);
     }
     release_update(&u);
@@ -450,28 +492,29 @@ static PyObject *model_train_step(PyObject *self, PyObject *arguments, PyObject 
                             "group_of", "step",       "max_grad_norm", NULL};
     PyObject *sequence, *groups, *group_of, *result = NULL, *batches = NULL;
     double loss_scale, max_norm = 1;
-    unsigned long long seed;
-    unsigned int number;
+    unsigned long long seed, number;
     const ft_batch **table = NULL;
     update_arguments u = {0};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OdKOOI|d:train_step", names, &sequence,
-                                     &loss_scale, &seed, &groups, &group_of, &number, &max_norm))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OdO&OOO&|d:train_step", names, &sequence,
+                                     &loss_scale, to_seed, &seed, &groups, &group_of, to_step,
+                                     &number, &max_norm))
         return NULL;
-    if (get_update(self, groups, group_of, number, max_norm, &u) == 0 &&
+    if (get_update(self, groups, group_of, (long long)number, max_norm, &u) == 0 &&
         (batches = get_batches(self, sequence, &table)) != NULL && begin(self) == 0) {
         ft_train_step step = {
             .batches = table,
             .batch_count = (int32_t)PyTuple_Size(batches),
             .loss_scale = (float)loss_scale,
             .seed = seed,
-            .step = number,
+            .step = (uint32_t)number,
             .update = u.update,
         };
         float loss = 0, norm = NAN;
         ft_status status;
-        Py_BEGIN_ALLOW_THREADS status =
-            ft_model_train_step(as_model(self)->model, &step, &loss, &norm);
-        Py_END_ALLOW_THREADS end(self);
+        Py_BEGIN_ALLOW_THREADS
+        status = ft_model_train_step(as_model(self)->model, &step, &loss, &norm);
+        Py_END_ALLOW_THREADS
+        end(self);
         result =
             status == FT_OK ? Py_BuildValue("(dd)", (double)loss, (double)norm) : finish(status);
     }
@@ -516,7 +559,10 @@ static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
     }
     for (int i = 0; i < 3; i++) {
         if (PyUnicode_CompareWithASCIIString(value, problem_names[i]) == 0) {
+            if (begin(self) < 0)
+                return -1;
             ft_model_set_problem(as_model(self)->model, (ft_problem)i);
+            end(self);
             return 0;
         }
     }

@@ -16,10 +16,13 @@ typedef struct backend_object {
 #define RUN(self, operation, ...)                                                                  \
     __extension__({                                                                                \
         ft_status run_;                                                                            \
-        Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&(self)->busy);                                  \
+        Py_BEGIN_ALLOW_THREADS                                                                     \
+        pthread_mutex_lock(&(self)->busy);                                                         \
         run_ = OPERATIONS(self)->operation((self)->backend, __VA_ARGS__);                          \
         pthread_mutex_unlock(&(self)->busy);                                                       \
-        Py_END_ALLOW_THREADS if (run_ != FT_OK) ft_python_raise(run_);                             \
+        Py_END_ALLOW_THREADS                                                                       \
+        if (run_ != FT_OK)                                                                         \
+            ft_python_raise(run_);                                                                 \
         run_ == FT_OK ? 0 : -1;                                                                    \
     })
 
@@ -73,6 +76,10 @@ static int parse_activation(const char *name, ft_activation *out)
 
 static int check_count(npy_intp tokens, npy_intp rows)
 {
+    if (rows > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "%zd rows: too many", (Py_ssize_t)rows);
+        return -1;
+    }
     if (tokens >= 0 && tokens <= rows)
         return 0;
     PyErr_Format(PyExc_ValueError, "tokens is %zd, but must be between 0 and the %zd rows",

@@ -121,8 +121,12 @@ static int template_of(PyObject *tuple, int needs_second, ft_template *out)
     }
     *out = (ft_template){.count = (int32_t)count};
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "ii:template", &out->ids[i],
-                              &out->types[i]))
+        PyObject *piece = PyTuple_GetItem(tuple, i);
+        if (!PyTuple_Check(piece)) {
+            PyErr_SetString(PyExc_TypeError, "a template's piece is a tuple (id, type)");
+            return -1;
+        }
+        if (!PyArg_ParseTuple(piece, "ii:template", &out->ids[i], &out->types[i]))
             return -1;
         firsts += out->ids[i] == FT_PIECE_FIRST;
         seconds += out->ids[i] == FT_PIECE_SECOND;
@@ -145,9 +149,9 @@ static int make_numbers(ft_tokenizer_object *self, const ft_token *tokens, Py_ss
 {
     Py_ssize_t most = 0;
     for (Py_ssize_t i = 0; i < count; i++)
-        most = tokens[i].id >= most ? tokens[i].id + 1 : most;
+        most = tokens[i].id >= most ? (Py_ssize_t)tokens[i].id + 1 : most;
     for (Py_ssize_t i = 0; i < added_count; i++)
-        most = added[i].id >= most ? added[i].id + 1 : most;
+        most = added[i].id >= most ? (Py_ssize_t)added[i].id + 1 : most;
     if (most > MOST_NUMBERS)
         most = MOST_NUMBERS;
     self->numbers = PyMem_Calloc((size_t)most + 1, sizeof *self->numbers);

@@ -44,9 +44,8 @@ ft_status ft_vocabulary_fill(ft_vocabulary *vocabulary, const ft_token *tokens, 
         const ft_token *token = &tokens[i];
         uint64_t hash = ft_hash_bytes(FT_HASH_START, token->bytes, token->length);
         size_t at = slot_of(vocabulary, hash);
-        while (vocabulary->slots[at].id >= 0 &&
-               !matches(vocabulary, &vocabulary->slots[at], hash, token->bytes, token->length,
-                        nothing, 0))
+        while (vocabulary->slots[at].id >= 0 && !matches(vocabulary, &vocabulary->slots[at], hash,
+                                                         token->bytes, token->length, nothing, 0))
             at = (at + 1) & vocabulary->mask;
         memcpy(vocabulary->bytes + start, token->bytes, token->length);
         vocabulary->slots[at] =

@@ -328,6 +328,19 @@ def test_moments_set_from_outside_continue_a_run():
         np.testing.assert_array_equal(resumed.parameter(i), whole.parameter(i))
 
 
+def test_reloading_moments_keeps_a_gradient_that_waits_for_its_update():
+    core = core_model(torch_model("bert", 3), "reference")
+    core.moments(0)
+    batch = pack(make_batch())
+    core.forward(batch, keep=True)
+    core.backward()
+    core.reload_moments()
+    before = core.parameter(0).copy()
+    core.update([ADAMW], np.zeros(len(core.parameters()), np.int32), 1)
+    changed = np.abs(core.parameter(0) - before).max(1) > 5e-3
+    assert set(np.flatnonzero(changed)) == set(batch.input_ids.tolist())
+
+
 class TestRefusals:
     """Bad input is refused before anything changes."""
 
@@ -430,6 +443,42 @@ class TestRefusals:
             _core.Model(config, "auto", -1)
         with pytest.raises(KeyError, match="vocab_size"):
             _core.Model({"model_type": "bert"})
+
+    def test_numbers_that_would_wrap_or_spoil_the_weights(self, core):
+        batch, group_of = pack(make_batch()), np.zeros(len(core.parameters()), np.int32)
+        for step in (-1, 2**32):
+            with pytest.raises(OverflowError):
+                core.train_step([batch], 1.0, 0, [ADAMW], group_of, step, 1.0)
+        with pytest.raises(OverflowError):
+            core.forward(batch, training=True, micro_step=2**16)
+        with pytest.raises(OverflowError):
+            core.forward(batch, training=True, seed=2**64)
+        with pytest.raises(ValueError, match="loss_scale must be finite"):
+            core.train_step([batch], np.nan, 0, [ADAMW], group_of, 1, 0.0)
+        with pytest.raises(ValueError, match="invalid learning rate"):
+            core.train_step([batch], 1.0, 0, [(np.inf, *ADAMW[1:])], group_of, 1, 0.0)
+        core.forward(batch, keep=True)
+        core.backward()
+        with pytest.raises(ValueError, match="factor must be finite"):
+            core.scale_gradients(np.nan)
+
+    def test_what_only_says_that_it_is_a_batch(self, core):
+        class Impostor(float):
+            __class__ = property(lambda self: _core.Batch)
+
+        with pytest.raises(TypeError, match="expected a Batch"):
+            core.forward(Impostor(4.2e-314))
+
+    def test_a_model_larger_than_any_machine(self):
+        config = core_config(torch_model("bert", 3).config)
+        sizes = dict(hidden_size=2**24, intermediate_size=2**24, num_hidden_layers=4096)
+        with pytest.raises(ValueError, match="too many"):
+            _core.Model({**config, **sizes, "num_attention_heads": 1}, "reference")
+
+    def test_a_batch_whose_labels_are_all_ignored(self, core):
+        batch = pack({**make_batch(), "labels": np.full(len(LENGTHS), -100)})
+        with pytest.raises(FloatingPointError, match="every label of a batch at step 3 is -100"):
+            core.train_step([batch], 1.0, 0, [ADAMW], np.zeros(len(core.parameters()), np.int32), 3)
 
     def test_groups(self, core):
         batch, count = pack(make_batch()), len(core.parameters())

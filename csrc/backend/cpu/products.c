@@ -1,5 +1,6 @@
 #include "backend/cpu/products.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,6 +196,32 @@ static dnnl_status_t primitive_create(ft_products *products, const ft_product *p
     return status;
 }
 
+typedef struct creation {
+    ft_products *products;
+    const ft_product *product;
+    primitive **out;
+    dnnl_status_t status;
+} creation;
+
+static void *create_in_thread(void *argument)
+{
+    creation *c = argument;
+    c->status = primitive_create(c->products, c->product, c->out);
+    return NULL;
+}
+
+/* A thread on which oneDNN once ran out of memory never makes a primitive again, although memory
+ * may be there by now: so it is tried once more on a thread of its own. */
+static dnnl_status_t primitive_create_again(ft_products *products, const ft_product *p,
+                                            primitive **out)
+{
+    creation c = {products, p, out, dnnl_out_of_memory};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, create_in_thread, &c) == 0)
+        pthread_join(thread, NULL);
+    return c.status;
+}
+
 static bool same(const ft_product *a, const ft_product *b)
 {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->a_transposed == b->a_transposed &&
@@ -218,7 +245,10 @@ static dnnl_status_t find(ft_products *products, const ft_product *p, primitive 
     while (products->slots[slot] != NULL && !same(&products->slots[slot]->product, p))
         slot = (slot + 1) % SLOTS;
     if (products->slots[slot] == NULL) {
-        DNNL_FORWARD(primitive_create(products, p, &products->slots[slot]));
+        dnnl_status_t status = primitive_create(products, p, &products->slots[slot]);
+        if (status == dnnl_out_of_memory)
+            status = primitive_create_again(products, p, &products->slots[slot]);
+        DNNL_FORWARD(status);
         products->count++;
     }
     *out = products->slots[slot];

@@ -11,7 +11,7 @@ static float activate(ft_activation activation, float x)
     case FT_ACTIVATION_TANH:
         return tanhf(x);
     case FT_ACTIVATION_RELU:
-        return x > 0 ? x : 0;
+        return x < 0 ? 0 : x;
     default:
         return x;
     }
