@@ -19,7 +19,7 @@ from ftcore import _openmp  # noqa: E402, F401  (before anything else loads the 
 
 if TYPE_CHECKING:
     from ftcore.data import DataCollatorWithPadding, default_data_collator
-    from ftcore.modeling.config import BertConfig, DistilBertConfig
+    from ftcore.modeling.config import AutoConfig, BertConfig, DistilBertConfig
     from ftcore.modeling.output import SequenceClassifierOutput
     from ftcore.modeling.sequence_classification import (
         AutoModelForSequenceClassification,
@@ -54,7 +54,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "data": ("DataCollatorWithPadding", "default_data_collator"),
-    "modeling.config": ("BertConfig", "DistilBertConfig"),
+    "modeling.config": ("AutoConfig", "BertConfig", "DistilBertConfig"),
     "modeling.output": ("SequenceClassifierOutput",),
     "modeling.sequence_classification": (
         "AutoModelForSequenceClassification",
@@ -89,6 +89,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AdamW",
+    "AutoConfig",
     "AutoModelForSequenceClassification",
     "AutoTokenizer",
     "BatchEncoding",

@@ -274,6 +274,23 @@ CONFIGS: dict[str, type[PretrainedConfig]] = {
 }
 
 
+def as_config(config: Any) -> Any:
+    """ftcore's configuration of another library's: what has to_dict() and a known model_type.
+
+    Anything else is given back as it is.
+    """
+    config_class = CONFIGS.get(getattr(config, "model_type", None) or "")
+    if config_class is None or isinstance(config, PretrainedConfig):
+        return config
+    if not callable(getattr(config, "to_dict", None)):
+        return config
+    values = config.to_dict()
+    # Its labels' names say how many there are.
+    if values.get("id2label"):
+        values.pop("num_labels", None)
+    return config_class(**values)
+
+
 def load_config(name_or_path: str | os.PathLike[str], **kwargs: Any) -> PretrainedConfig:
     """The configuration of a model: a local folder's or the hub's config.json.
 
@@ -327,6 +344,12 @@ def load_config(name_or_path: str | os.PathLike[str], **kwargs: Any) -> Pretrain
         return config_class(**values)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path}: {error}") from error
+
+
+class AutoConfig:
+    """Loads a configuration of the class that its config.json asks for."""
+
+    from_pretrained = staticmethod(load_config)
 
 
 def _label_id(value: Any) -> int:

@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 from ftcore import _core
 from ftcore.hub import HUB_OPTIONS
 from ftcore.modeling.checkpoint import as_float32, load_weights, save_weights
-from ftcore.modeling.config import BertConfig, DistilBertConfig, PretrainedConfig, load_config
+from ftcore.modeling.config import (
+    BertConfig,
+    DistilBertConfig,
+    PretrainedConfig,
+    as_config,
+    load_config,
+)
 from ftcore.modeling.initialise import initialise
+from ftcore.modeling.keywords import check_saving_keywords, without_loading_keywords
 from ftcore.modeling.output import Loss, SequenceClassifierOutput
 from ftcore.modeling.parameter import Parameter
 from ftcore.seeding import dropout_seed
@@ -53,10 +60,12 @@ class SequenceClassifier:
 
     def __init__(self, config: PretrainedConfig) -> None:
         self._build(config)
+        config = self.config
         initialise(list(self.parameters()), config.initializer_range, config.pad_token_id)
 
     def _build(self, config: PretrainedConfig, dropout: tuple[int, int] | None = None) -> None:
         """Makes the core, its weights unset; `dropout`: the seed and the runs to go on from."""
+        config = as_config(config)
         if not isinstance(config, self.config_class):
             raise TypeError(
                 f"{type(self).__name__} needs a {self.config_class.__name__}, "
@@ -90,7 +99,7 @@ class SequenceClassifier:
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str],
         *,
-        config: PretrainedConfig | None = None,
+        config: Any = None,
         ignore_mismatched_sizes: bool = False,
         **kwargs: Any,
     ) -> SequenceClassifier:
@@ -98,11 +107,14 @@ class SequenceClassifier:
 
         Weights the file lacks (a new classifier) are initialised as Hugging Face does after the
         same seed. `kwargs` are fields of the configuration (num_labels, id2label, label2id,
-        problem_type, dropouts) and options of the hub (revision, token, cache_dir, ...).
+        problem_type, dropouts) and options of the hub (revision, token, cache_dir, ...); those of
+        transformers that ask for what happens anyway (dtype="float32", device_map="cpu", ...) do
+        nothing. `config` may be transformers'.
 
         Raises OSError where files are missing, ValueError for files that are damaged or of another
-        model or for a configuration that is not supported, TypeError for unknown keywords.
+        model or for a configuration or keyword that is not supported, TypeError for unknown ones.
         """
+        kwargs = without_loading_keywords(kwargs)
         if config is None:
             config = cls.config_class.from_pretrained(pretrained_model_name_or_path, **kwargs)
         elif unknown := [key for key in kwargs if key not in HUB_OPTIONS]:
@@ -120,8 +132,8 @@ class SequenceClassifier:
         missing = set(report.missing_keys)
         initialise(
             [p for p in model.parameters() if p.name in missing],
-            config.initializer_range,
-            config.pad_token_id,
+            model.config.initializer_range,
+            model.config.pad_token_id,
         )
         report.log(cls.__name__, os.fspath(pretrained_model_name_or_path))
         return model.eval()
@@ -213,11 +225,14 @@ class SequenceClassifier:
             )
         return self
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Writes config.json and model.safetensors, which transformers loads too.
 
-        Each file is replaced as a whole, or not at all. Raises OSError where that fails.
+        Each file is replaced as a whole, or not at all. Raises OSError where that fails. `kwargs`
+        are transformers' safe_serialization=True and push_to_hub=False, which change nothing;
+        raises ValueError for other values, TypeError for other keywords.
         """
+        check_saving_keywords(kwargs)
         folder = pathlib.Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.config.architectures = [type(self).__name__]
@@ -410,8 +425,11 @@ class AutoModelForSequenceClassification:
     ) -> SequenceClassifier:
         """See `SequenceClassifier.from_pretrained`."""
         own = ("config", "ignore_mismatched_sizes")
+        kwargs = without_loading_keywords(kwargs)
         config = kwargs.get("config")
-        if config is None:
+        if config is not None:
+            config = kwargs["config"] = as_config(config)
+        else:
             fields = {key: value for key, value in kwargs.items() if key not in own}
             config = load_config(pretrained_model_name_or_path, **fields)
             kwargs = {k: v for k, v in kwargs.items() if k in own or k in HUB_OPTIONS}
@@ -419,8 +437,9 @@ class AutoModelForSequenceClassification:
         return cls._class_of(config).from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
-    def from_config(cls, config: PretrainedConfig) -> SequenceClassifier:
-        """A new model with initial weights."""
+    def from_config(cls, config: Any) -> SequenceClassifier:
+        """A new model with initial weights; `config` may be transformers'."""
+        config = as_config(config)
         return cls._class_of(config)(config)
 
     @staticmethod

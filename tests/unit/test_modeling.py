@@ -332,7 +332,7 @@ def test_what_is_saved_says_that_it_is_float32(small_config, tmp_path):
     small_config.dtype = small_config.torch_dtype = "bfloat16"
     BertForSequenceClassification(small_config).save_pretrained(tmp_path)
     assert BertConfig.from_pretrained(tmp_path).dtype == "float32"
-    with pytest.raises(TypeError, match="dtype"):
+    with pytest.raises(ValueError, match="dtype"):
         AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype="bfloat16")
 
 
