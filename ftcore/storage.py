@@ -123,22 +123,23 @@ class TensorFile:
         """A tensor's shape."""
         return tuple(self._entries[name]["shape"])
 
-    def read_into(self, name: str, target: NDArray[np.float32]) -> None:
-        """Copies a tensor into `target`, of its shape, as float32.
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises ValueError where a tensor is of another shape or not of a floating-point type."""
+        if self.shape(name) != shape:
+            raise ValueError(
+                f"{self.path}: {name} has shape {self.shape(name)}, but the model's is {shape}"
+            )
+        dtype = self._entries[name]["dtype"]
+        if dtype not in _TYPES:
+            raise ValueError(
+                f"{self.path}: {name} is {dtype}; only {', '.join(_TYPES)} can be loaded"
+            )
 
-        Raises ValueError where the shapes differ or the tensor is not of a floating-point type.
-        """
+    def read_into(self, name: str, target: NDArray[np.float32]) -> None:
+        """Copies a tensor into `target`, of its shape, as float32; raises as `check` does."""
+        self.check(name, target.shape)
         entry = self._entries[name]
-        if self.shape(name) != target.shape:
-            raise ValueError(
-                f"{self.path}: {name} has shape {self.shape(name)}, "
-                f"but the model's is {target.shape}"
-            )
-        dtype = _TYPES.get(entry["dtype"])
-        if dtype is None:
-            raise ValueError(
-                f"{self.path}: {name} is {entry['dtype']}; only {', '.join(_TYPES)} can be loaded"
-            )
+        dtype = _TYPES[entry["dtype"]]
         begin, end = (self._start + offset for offset in entry["data_offsets"])
         # The map's bytes may not be aligned; NumPy copies from them all the same.
         stored: NDArray[Any] = self._map[begin:end].view(dtype).reshape(target.shape)

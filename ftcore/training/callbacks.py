@@ -186,7 +186,7 @@ class ProgressCallback(TrainerCallback):
         return tqdm(total=total, leave=leave, dynamic_ncols=True)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        self._close()
+        self.close()
         self.training_bar = self._bar(state.max_steps, True)
         self.training_bar.update(state.global_step)
 
@@ -206,7 +206,8 @@ class ProgressCallback(TrainerCallback):
             self.prediction_bar.close()
             self.prediction_bar = None
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Ends the bars that are shown."""
         self._close_prediction()
         if self.training_bar is not None:
             self.training_bar.close()
@@ -223,7 +224,7 @@ class ProgressCallback(TrainerCallback):
             self.training_bar.write(str(shortened(logs)))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        self._close()
+        self.close()
 
 
 class PrinterCallback(TrainerCallback):

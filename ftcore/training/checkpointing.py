@@ -21,6 +21,7 @@ import pathlib
 import random
 import re
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,10 @@ _MOMENTS_NAME = "optimizer.safetensors"
 _OPTIMIZER_NAME = "optimizer.json"
 _SCHEDULER_NAME = "scheduler.json"
 _RNG_NAME = "rng_state.json"
+_COMBINED_NAME = "all_results.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _FOLDER = re.compile(r"checkpoint-(\d+)")
+_LEFTOVER = re.compile(r"\.(checkpoint-\d+)\.\d+\.(partial|replaced)")
 
 
 def save_model_files(
@@ -68,6 +71,9 @@ def save_checkpoint(
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     replaced = folder.with_name(f".{folder.name}.{os.getpid()}.replaced")
     try:
+        # A process that was killed may have had this one's number.
+        for leftover in (partial, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir(parents=True)
         save_model_files(partial, model, tokenizer, args)
         if not args.save_only_model:
@@ -174,6 +180,19 @@ def checkpoints(output_dir: pathlib.Path) -> list[pathlib.Path]:
     return [path for _, path in sorted(found)]
 
 
+def sweep(output_dir: pathlib.Path) -> None:
+    """Removes what saves that were killed left, and puts back a checkpoint they had moved away."""
+    for path in output_dir.glob(".checkpoint-*"):
+        match = _LEFTOVER.fullmatch(path.name)
+        if match is None:
+            continue
+        folder = output_dir / match[1]
+        if match[2] == "replaced" and not folder.exists():
+            path.rename(folder)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def rotate(
     output_dir: pathlib.Path, limit: int | None, newest: pathlib.Path, best: str | None
 ) -> None:
@@ -192,6 +211,21 @@ def rotate(
         if path.name not in kept:
             shutil.rmtree(path)
             surplus -= 1
+
+
+def save_results(
+    folder: pathlib.Path, split: str, metrics: Mapping[str, Any], combined: bool
+) -> None:
+    """Writes metrics as {split}_results.json, and adds them to all_results.json."""
+    results = {f"{split}_results.json": dict(metrics)}
+    if combined:
+        path = folder / _COMBINED_NAME
+        earlier = _read_json(path) if path.exists() else {}
+        if not isinstance(earlier, dict):
+            raise ValueError(f"{path} is damaged: it holds no object")
+        results[path.name] = {**earlier, **metrics}
+    for name, values in results.items():
+        replace_file(folder / name, json.dumps(values, indent=4, sort_keys=True).encode())
 
 
 def check_writable(folder: pathlib.Path) -> None:

@@ -89,6 +89,7 @@ class PackedLoader(BatchLoader):
     def check(self, needs_labels: bool) -> None:
         super().check(needs_labels)
         config = self.model.config
+        ignored = True
         for start in range(0, self.rows, _CHECKED):
             indices = np.arange(start, min(start + _CHECKED, self.rows), dtype=np.int64)
             batch = self._columns.pack(indices)
@@ -98,23 +99,45 @@ class PackedLoader(BatchLoader):
                     f"row {row} has {batch.max_length} tokens, but the model takes at most "
                     f"{config.max_position_embeddings}: tokenize with truncation=True"
                 )
-            out = (batch.input_ids < 0) | (batch.input_ids >= config.vocab_size)
-            if out.any():
-                token = int(out.argmax())
-                row = start + int(np.searchsorted(batch.cu_seqlens, token, "right")) - 1
-                raise ValueError(
-                    f"row {row} has the token id {batch.input_ids[token]}, but the model's "
-                    f"vocabulary has {config.vocab_size} entries: tokenizer and model must be of "
-                    "the same checkpoint"
+            _check_range(
+                batch,
+                start,
+                batch.input_ids,
+                config.vocab_size,
+                "token id",
+                f"the model's vocabulary has {config.vocab_size} entries: tokenizer and model must "
+                "be of the same checkpoint",
+            )
+            if "token_type_ids" in self.model.input_names:
+                _check_range(
+                    batch,
+                    start,
+                    batch.token_type_ids,
+                    config.type_vocab_size,
+                    "token type id",
+                    f"the model's type_vocab_size is {config.type_vocab_size}",
                 )
+            _check_range(
+                batch,
+                start,
+                batch.position_ids,
+                config.max_position_embeddings,
+                "position id",
+                f"the model's max_position_embeddings is {config.max_position_embeddings}",
+            )
             self._check_labels(batch, start, needs_labels)
+            ignored = ignored and batch.labels is not None and _all_ignored(batch.labels)
+        if needs_labels and ignored:
+            raise ValueError(
+                f"all labels are {IGNORED_LABEL}, which the loss ignores: there is nothing to learn"
+            )
 
     def _check_labels(self, batch: _core.Batch, start: int, needs_labels: bool) -> None:
         labels = batch.labels
         if labels is None:
             if needs_labels:
                 raise ValueError(
-                    'the data set has no labels: training needs a column "labels", "label" or '
+                    'the data set has no labels: needed is a column "labels", "label" or '
                     '"label_ids"'
                 )
             return
@@ -142,6 +165,27 @@ class PackedLoader(BatchLoader):
                 f"{problem} with {count} labels needs {count} floats a row, but the data set has "
                 f"{width} of {labels.dtype}"
             )
+        elif needs_labels and not np.isfinite(labels).all():
+            row = int((~np.isfinite(labels)).reshape(len(labels), -1).any(1).argmax())
+            raise ValueError(
+                f"row {start + row} has the label {labels[row].tolist()}: the loss needs finite "
+                "numbers"
+            )
+
+
+def _all_ignored(labels: NDArray[Any]) -> bool:
+    return labels.dtype.kind != "f" and bool((labels == IGNORED_LABEL).all())
+
+
+def _check_range(
+    batch: _core.Batch, start: int, ids: NDArray[np.int32], limit: int, name: str, limits: str
+) -> None:
+    """Raises ValueError for ids below 0 or from `limit` on; the batch begins at row `start`."""
+    wrong = (ids < 0) | (ids >= limit)
+    if wrong.any():
+        token = int(wrong.argmax())
+        row = start + int(np.searchsorted(batch.cu_seqlens, token, "right")) - 1
+        raise ValueError(f"row {row} has the {name} {ids[token]}, but {limits}")
 
 
 class CollatedLoader(BatchLoader):

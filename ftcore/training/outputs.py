@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,49 @@ class TrainOutput(NamedTuple):
     global_step: int
     training_loss: float
     metrics: dict[str, Any]
+
+
+def plain_metrics(computed: Any) -> dict[str, Any]:
+    """compute_metrics' result with Python's numbers and lists for NumPy's, as JSON can hold it.
+
+    Raises TypeError unless it is a dict whose keys are strings.
+    """
+    if not isinstance(computed, Mapping):
+        raise TypeError(
+            f"compute_metrics must return a dict of names to numbers, not {type(computed).__name__}"
+        )
+    for name in computed:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"compute_metrics must return a dict of names to numbers, but {name!r} is no name"
+            )
+    return {name: _plain(value) for name, value in computed.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    # NumPy's scalars have it too, and torch's tensors.
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def shown_metrics(split: str, metrics: Mapping[str, Any]) -> str:
+    """A table of metrics, one a line, as transformers prints them."""
+    shown = {}
+    for name, value in metrics.items():
+        if "_runtime" in name:
+            hundredths = int(abs(value - int(value)) * 100)
+            value = f"{datetime.timedelta(seconds=int(value))}.{hundredths:02d}"
+        elif name == "total_flos":
+            value = f"{int(value) >> 30}GF"
+        elif isinstance(value, float):
+            value = round(value, 4)
+        shown[name] = str(value)
+    names, values = (max(map(len, column), default=0) for column in (shown, shown.values()))
+    lines = [f"  {name: <{names}} = {shown[name]:>{values}}" for name in sorted(shown)]
+    return "\n".join([f"***** {split} metrics *****", *lines])
 
 
 def speed_metrics(

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftcore import _core
+from ftcore.modeling.checkpoint import WEIGHTS_NAME
 from ftcore.modeling.sequence_classification import SequenceClassifier
 from ftcore.optimization import AdamW, LRScheduler, get_scheduler
 from ftcore.seeding import set_seed
+from ftcore.storage import replace_file
 from ftcore.training import checkpointing
 from ftcore.training.arguments import TrainingArguments, as_training_arguments
 from ftcore.training.callbacks import (
@@ -30,7 +32,14 @@ from ftcore.training.callbacks import (
 from ftcore.training.evaluation import run_evaluation
 from ftcore.training.interrupt import Interrupt, deferred_interrupt
 from ftcore.training.loader import BatchLoader, make_loader
-from ftcore.training.outputs import EvalPrediction, PredictionOutput, TrainOutput, speed_metrics
+from ftcore.training.outputs import (
+    EvalPrediction,
+    PredictionOutput,
+    TrainOutput,
+    plain_metrics,
+    shown_metrics,
+    speed_metrics,
+)
 from ftcore.training.state import TrainerControl, TrainerState
 
 logger = logging.getLogger(__name__)
@@ -129,6 +138,8 @@ class Trainer:
         self.optimizer, self.lr_scheduler = _check_optimizers(optimizers, self.model)
         self._made_scheduler = False
         self._interrupt = Interrupt()
+        # Those of the data sets that train() evaluates on, by their id, while it runs.
+        self._eval_loaders: dict[int, BatchLoader] = {}
         progress = PrinterCallback if self.args.disable_tqdm else ProgressCallback
         self.callback_handler = CallbackHandler([DefaultFlowCallback, *(callbacks or ()), progress])
         os.makedirs(self.args.output_dir, exist_ok=True)
@@ -160,6 +171,7 @@ class Trainer:
         FloatingPointError naming the step where a loss is not finite, the weights being those
         before that step; KeyboardInterrupt between steps.
         """
+        checkpointing.sweep(pathlib.Path(self.args.output_dir))
         checkpoint = self._find_checkpoint(resume_from_checkpoint)
         if self.train_dataset is None:
             raise ValueError("training needs a train_dataset")
@@ -173,8 +185,35 @@ class Trainer:
                 f"the data set's {loader.rows} rows are fewer than one batch of "
                 f"{loader.batch_size}, and dataloader_drop_last drops it"
             )
-        with deferred_interrupt() as self._interrupt:
-            return self._train(loader, checkpoint)
+        try:
+            self._make_eval_loaders()
+            with deferred_interrupt() as self._interrupt:
+                return self._train(loader, checkpoint)
+        finally:
+            self._eval_loaders.clear()
+            for callback in self.callback_handler.callbacks:
+                if isinstance(callback, ProgressCallback):
+                    callback.close()
+
+    def _make_eval_loaders(self) -> None:
+        """Reads and checks the data sets that training will evaluate on, before its first step."""
+        args = self.args
+        if args.eval_strategy == "no" and not args.eval_on_start:
+            return
+        if self.eval_dataset is None:
+            raise ValueError("evaluation needs an eval_dataset")
+        parts = {"": self.eval_dataset}
+        if isinstance(self.eval_dataset, Mapping):
+            parts = {f"{name}_": part for name, part in self.eval_dataset.items()}
+        best = (args.metric_for_best_model or "").removeprefix("eval_")
+        for prefix, dataset in parts.items():
+            try:
+                loader = self._loader(dataset, args.eval_batch_size, args.dataloader_drop_last)
+                loader.check(needs_labels=best == f"{prefix}loss")
+            except Exception as error:
+                error.add_note(f"in eval_dataset{prefix and f'[{prefix[:-1]!r}]'}")
+                raise
+            self._eval_loaders[id(dataset)] = loader
 
     def _train(self, loader: BatchLoader, checkpoint: pathlib.Path | None) -> TrainOutput:
         args = self.args
@@ -229,7 +268,11 @@ class Trainer:
         metrics["train_loss"] = train_loss
         self.log(metrics)
         if args.load_best_model_at_end and state.best_model_checkpoint is not None:
-            checkpointing.load_model(pathlib.Path(state.best_model_checkpoint), self.model)
+            best = pathlib.Path(state.best_model_checkpoint)
+            if (best / WEIGHTS_NAME).exists():
+                checkpointing.load_model(best, self.model)
+            else:
+                logger.warning("the best model is no longer in %s: the last is kept", best)
         self._keep_best_alone()
         self._event("on_train_end")
         return TrainOutput(state.global_step, train_loss, metrics)
@@ -386,6 +429,22 @@ class Trainer:
         self.state.log_history.append({**logs, "step": self.state.global_step})
         self._event("on_log", logs=logs)
 
+    def log_metrics(self, split: str, metrics: Mapping[str, Any]) -> None:
+        """Prints metrics as a table; split is "train", "eval" or "test"."""
+        print(shown_metrics(split, metrics))
+
+    def save_metrics(self, split: str, metrics: Mapping[str, Any], combined: bool = True) -> None:
+        """Writes metrics to {split}_results.json in output_dir.
+
+        combined: also adds them to all_results.json. Raises ValueError where that is damaged.
+        """
+        checkpointing.save_results(pathlib.Path(self.args.output_dir), split, metrics, combined)
+
+    def save_state(self) -> None:
+        """Writes trainer_state.json to output_dir."""
+        path = pathlib.Path(self.args.output_dir, checkpointing.STATE_NAME)
+        replace_file(path, self.state.to_json_string().encode())
+
     # Evaluation
 
     def evaluate(
@@ -425,8 +484,11 @@ class Trainer:
     def _run_evaluation(
         self, dataset: Any, prefix: str, wants_logits: bool
     ) -> tuple[NDArray[np.float32] | None, NDArray[Any] | None, dict[str, Any]]:
-        loader = self._loader(dataset, self.args.eval_batch_size, self.args.dataloader_drop_last)
-        loader.check(needs_labels=False)
+        loader = self._eval_loaders.get(id(dataset))
+        if loader is None:
+            args = self.args
+            loader = self._loader(dataset, args.eval_batch_size, args.dataloader_drop_last)
+            loader.check(needs_labels=False)
         self.callback_handler.shared["eval_dataloader"] = loader
         start_time = time.time()
 
@@ -440,10 +502,9 @@ class Trainer:
             metrics[f"{prefix}_loss"] = loss
         if self.compute_metrics is not None and predictions is not None and labels is not None:
             computed = self.compute_metrics(EvalPrediction(predictions, labels))
-            for name, value in computed.items():
+            for name, value in plain_metrics(computed).items():
                 key = name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"
-                is_scalar = hasattr(value, "item") and np.ndim(value) == 0
-                metrics[key] = value.item() if is_scalar else value
+                metrics[key] = value
         metrics |= speed_metrics(prefix, start_time, loader.rows, len(loader))
         return predictions, labels, metrics
 
@@ -502,7 +563,7 @@ class Trainer:
     def _keep_best_alone(self) -> None:
         """With save_total_limit=1 only the best checkpoint stays once training is over."""
         best = self.state.best_model_checkpoint
-        if best is None or self.args.save_total_limit != 1:
+        if best is None or not os.path.isdir(best) or self.args.save_total_limit != 1:
             return
         for path in checkpointing.checkpoints(pathlib.Path(self.args.output_dir)):
             if path.name != pathlib.Path(best).name:
@@ -580,7 +641,7 @@ class Trainer:
         )
 
 
-def _not_finite(what: str, value: float, step: int) -> str:
+def _not_finite(what: str, value: float | None, step: int) -> str:
     return (
         f"the {what} is {value} at step {step}: the parameters are left as they were before it; a "
         "lower learning rate may help, if the data and the labels are sound"

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 
 import numpy as np
@@ -182,6 +183,63 @@ def test_saving_the_best_alone(make):
     losses = [(e["step"], e["eval_loss"]) for e in trainer.state.log_history if "eval_loss" in e]
     records = [s for i, (s, x) in enumerate(losses) if all(x < y for _, y in losses[:i])]
     assert folders(trainer) == sorted(f"checkpoint-{step}" for step in records)
+
+
+def test_a_best_model_that_was_deleted_leaves_the_last(make, caplog):
+    class Delete(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.folder = pathlib.Path(args.output_dir)
+
+        def on_epoch_begin(self, args, state, control, **kwargs):
+            for path in self.folder.glob("checkpoint-*"):
+                shutil.rmtree(path)
+
+    trainer = make(
+        num_train_epochs=2,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="runtime",
+        greater_is_better=False,
+        callbacks=[Delete],
+    )
+    evaluate = trainer.evaluate
+    trainer.evaluate = lambda: {**evaluate(), "eval_runtime": float(trainer.state.global_step)}
+    trainer.train()
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-3")
+    assert "no longer in" in caplog.text
+    assert folders(trainer) == ["checkpoint-6"]
+    last = BertForSequenceClassification.from_pretrained(
+        pathlib.Path(trainer.args.output_dir, "checkpoint-6")
+    )
+    assert_same_weights(last.state_dict(), weights(trainer))
+
+
+def test_metrics_and_state_are_written_as_transformers_does(make, capsys):
+    trainer = make(max_steps=2)
+    result = trainer.train()
+    metrics = {"train_runtime": 75.126, "total_flos": 3.0 * 2**30, "train_loss": 0.123456}
+    trainer.log_metrics("train", metrics)
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "***** train metrics *****",
+        "  total_flos    =        3GF",
+        "  train_loss    =     0.1235",
+        "  train_runtime = 0:01:15.12",
+    ]
+    folder = pathlib.Path(trainer.args.output_dir)
+    trainer.save_metrics("train", result.metrics)
+    trainer.save_metrics("eval", {"eval_loss": 0.5})
+    trainer.save_metrics("test", {"test_loss": 1.5}, combined=False)
+    written = {path.name: json.loads(path.read_text()) for path in folder.glob("*_results.json")}
+    assert written == {
+        "train_results.json": result.metrics,
+        "eval_results.json": {"eval_loss": 0.5},
+        "test_results.json": {"test_loss": 1.5},
+        "all_results.json": {**result.metrics, "eval_loss": 0.5},
+    }
+    trainer.save_state()
+    assert json.loads((folder / "trainer_state.json").read_text())["global_step"] == 2
 
 
 def test_early_stopping(make):
