@@ -15,18 +15,20 @@ same steps as one that was never interrupted. No pickle is written or read.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import pathlib
 import random
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ftcore.modeling.checkpoint import load_weights
+from ftcore.modeling.checkpoint import canonical_name, load_weights, weight_files
 from ftcore.modeling.sequence_classification import SequenceClassifier
 from ftcore.optimization import AdamW, LRScheduler
 from ftcore.storage import TensorFile, replace_file, save_tensors, sync_folder
@@ -114,17 +116,62 @@ def _save_optimizer(folder: pathlib.Path, optimizer: AdamW, scheduler: LRSchedul
 
 
 def load_model(folder: pathlib.Path, model: SequenceClassifier) -> None:
-    """Loads a checkpoint's weights. Raises ValueError unless all of them are there."""
-    report = load_weights(model.parameters(), f"{model.base_model_prefix}.", folder)
-    if report.missing_keys:
-        raise ValueError(f"{folder} lacks {', '.join(report.missing_keys)}")
+    """Loads a checkpoint's weights. Raises ValueError, nothing being loaded, unless all fit."""
+    _check_weights(folder, model)
+    load_weights(model.parameters(), f"{model.base_model_prefix}.", folder)
 
 
-def load_optimizer(folder: pathlib.Path, optimizer: AdamW, scheduler: LRScheduler) -> None:
-    """Takes up optimizer and schedule where a checkpoint left them.
+def load_checkpoint(
+    folder: pathlib.Path, model: SequenceClassifier, optimizer: AdamW, scheduler: LRScheduler
+) -> TrainerState:
+    """Takes up model, optimizer, schedule and global generators where a checkpoint left them.
 
-    Raises OSError where the checkpoint has none, ValueError where they do not fit.
+    All files are looked at before anything is changed. Raises OSError where one is missing,
+    ValueError where one is damaged or of another model.
     """
+    state = TrainerState.load_from_json(folder / STATE_NAME)
+    if not _is_count(state.global_step) or not isinstance(state.log_history, list):
+        raise ValueError(f"{folder / STATE_NAME} is damaged: it has no count of steps or no log")
+    _check_weights(folder, model)
+    moments = _check_moments(folder, model, optimizer)
+    with _reading(folder / _SCHEDULER_NAME) as schedule:
+        rates = schedule["base_lrs"]
+        if not _is_count(schedule["last_epoch"]) or len(rates) != len(optimizer.param_groups):
+            raise ValueError("it does not fit the optimizer")
+        if not all(isinstance(rate, int | float) and math.isfinite(rate) for rate in rates):
+            raise ValueError(f"base_lrs are {rates}")
+    with _reading(folder / _RNG_NAME) as generators:
+        _set_rng_state(generators, random.Random(), np.random.RandomState())
+    _load_options(folder, optimizer)
+
+    scheduler.load_state_dict(schedule)
+    _set_rng_state(generators, random, np.random)
+    load_weights(model.parameters(), f"{model.base_model_prefix}.", folder)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for kind, moment in zip(_MOMENTS, model.core.moments(parameter._index), strict=True):
+                moments.read_into(f"{kind}.{parameter.name}", moment)
+    model.core.reload_moments()
+    return state
+
+
+def _check_weights(folder: pathlib.Path, model: SequenceClassifier) -> None:
+    wanted = {parameter.name: parameter.data.shape for parameter in model.parameters()}
+    missing = set(wanted)
+    for path in weight_files(folder):
+        file = TensorFile(path)
+        for key in file.names():
+            name = canonical_name(key, f"{model.base_model_prefix}.", wanted)
+            if name is not None:
+                _check_tensor(file, key, wanted[name])
+                missing.discard(name)
+    if missing:
+        raise ValueError(
+            f"{folder}: the checkpoint is of another model: it lacks {', '.join(sorted(missing))}"
+        )
+
+
+def _check_moments(folder: pathlib.Path, model: SequenceClassifier, optimizer: AdamW) -> TensorFile:
     path = folder / _MOMENTS_NAME
     if not path.exists():
         pickled = (folder / "optimizer.pt").exists()
@@ -137,29 +184,46 @@ def load_optimizer(folder: pathlib.Path, optimizer: AdamW, scheduler: LRSchedule
             )
             + "; load the model with from_pretrained and train anew"
         )
-    settings = _read_json(folder / _OPTIMIZER_NAME)
     file = TensorFile(path)
     held = set(file.names())
-    model = optimizer.model
-    optimizer.load_group_options(settings["param_groups"], settings["steps"])
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            for kind, moment in zip(_MOMENTS, model.core.moments(parameter._index), strict=True):
+            for kind in _MOMENTS:
                 name = f"{kind}.{parameter.name}"
                 if name not in held:
                     raise ValueError(f"{path} lacks {name}")
-                file.read_into(name, moment)
-    model.core.reload_moments()
-    scheduler.load_state_dict(_read_json(folder / _SCHEDULER_NAME))
+                _check_tensor(file, name, parameter.data.shape)
+    return file
 
 
-def load_rng_state(folder: pathlib.Path) -> None:
-    """Puts Python's and NumPy's global generators where they were."""
-    state = _read_json(folder / _RNG_NAME)
+def _check_tensor(file: TensorFile, name: str, shape: tuple[int, ...]) -> None:
+    try:
+        file.check(name, shape)
+    except ValueError as error:
+        raise ValueError(f"{error}: the checkpoint is of another model") from error
+
+
+def _load_options(folder: pathlib.Path, optimizer: AdamW) -> None:
+    """Takes over the optimizer's options and count, all of them or none."""
+    before = [dict(group) for group in optimizer.param_groups]
+    try:
+        with _reading(folder / _OPTIMIZER_NAME) as settings:
+            groups, steps = settings["param_groups"], settings["steps"]
+            if not _is_count(steps):
+                raise ValueError(f"steps is {steps!r}")
+            optimizer.load_group_options(groups, steps)
+    except ValueError:
+        for group, values in zip(optimizer.param_groups, before, strict=True):
+            group.clear()
+            group.update(values)
+        raise
+
+
+def _set_rng_state(state: Any, python: Any, numpy: Any) -> None:
     version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
+    python.setstate((version, tuple(words), gauss))
     kind, words, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, np.array(words, np.uint32), position, has_gauss, gauss))
+    numpy.set_state((kind, np.array(words, np.uint32), position, has_gauss, gauss))
 
 
 def _rng_state() -> dict[str, Any]:
@@ -240,6 +304,22 @@ def check_writable(folder: pathlib.Path) -> None:
 
 def _write_json(path: pathlib.Path, value: Any) -> None:
     replace_file(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[Any]:
+    """A JSON file's content; what goes wrong with it is a ValueError that names the file."""
+    content = _read_json(path)
+    try:
+        yield content
+    except KeyError as error:
+        raise ValueError(f"{path} is damaged: it lacks {error}") from error
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def _read_json(path: pathlib.Path) -> Any:

@@ -229,7 +229,9 @@ class Trainer:
         self._prepare(max_steps)
         state = self.state = TrainerState()
         if checkpoint is not None:
-            state = self.state = self._resume(checkpoint)
+            state = self.state = checkpointing.load_checkpoint(
+                checkpoint, self.model, self.optimizer, self.lr_scheduler
+            )
         state.train_batch_size = loader.batch_size
         state.compute_steps(args, max_steps)
         state.max_steps, state.num_train_epochs = max_steps, epochs
@@ -584,13 +586,6 @@ class Trainer:
                 f"{path} is not a checkpoint: it has no {checkpointing.STATE_NAME}"
             )
         return path
-
-    def _resume(self, checkpoint: pathlib.Path) -> TrainerState:
-        state = TrainerState.load_from_json(checkpoint / checkpointing.STATE_NAME)
-        checkpointing.load_model(checkpoint, self.model)
-        checkpointing.load_optimizer(checkpoint, self.optimizer, self.lr_scheduler)
-        checkpointing.load_rng_state(checkpoint)
-        return state
 
     # Callbacks
 

@@ -208,3 +208,71 @@ def test_an_error_ends_the_progress_bar(make):
     with pytest.raises(RuntimeError, match="stop"):
         trainer.train()
     assert shown.training_bar is None
+
+
+# Checkpoints
+
+
+@pytest.fixture
+def checkpoint(make, tmp_path):
+    """A checkpoint after two steps."""
+    make(save_strategy="steps").train()
+    return tmp_path / "out" / "checkpoint-2"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("trainer_state.json", []),
+        ("trainer_state.json", {"global_step": "two"}),
+        ("optimizer.json", {}),
+        ("optimizer.json", []),
+        ("optimizer.json", {"param_groups": [{}, {}], "steps": 2}),
+        ("optimizer.json", {"param_groups": 3, "steps": 2}),
+        ("optimizer.json", {"param_groups": [], "steps": -1}),
+        ("scheduler.json", {}),
+        ("scheduler.json", 3),
+        ("scheduler.json", {"last_epoch": "one", "base_lrs": [0.1, 0.1]}),
+        ("scheduler.json", {"last_epoch": 2, "base_lrs": [0.1]}),
+        ("scheduler.json", {"last_epoch": 2, "base_lrs": ["a", "b"]}),
+        ("rng_state.json", {}),
+        ("rng_state.json", {"python": [3, [1, 2], None], "numpy": []}),
+        ("rng_state.json", {"python": None}),
+    ],
+)
+def test_wrong_content_of_a_checkpoint_changes_nothing(make, checkpoint, name, content):
+    (checkpoint / name).write_text(json.dumps(content))
+    trainer, generator = make(), np.random.get_state()[1].copy()
+    named = rf"{name} is damaged".replace(".", r"\.")
+    assert_refused(trainer, ValueError, named, resume_from_checkpoint=checkpoint)
+    assert np.array_equal(np.random.get_state()[1], generator)
+    assert trainer.optimizer.steps == 0
+
+
+def test_wrong_options_of_a_checkpoints_optimizer_change_nothing(make, checkpoint):
+    path = checkpoint / "optimizer.json"
+    settings = json.loads(path.read_text())
+    settings["param_groups"][0]["lr"] = 0.5
+    settings["param_groups"][1]["betas"] = [2, 2]
+    path.write_text(json.dumps(settings))
+    trainer = make()
+    assert_refused(trainer, ValueError, "damaged.*betas", resume_from_checkpoint=checkpoint)
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == [5e-5, 5e-5]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"num_labels": 3}, {"num_hidden_layers": 2}, {"intermediate_size": 32}]
+)
+def test_a_checkpoint_of_another_model_changes_nothing(make, checkpoint, changed):
+    trainer = make(config={**SMALL, **changed})
+    error = assert_refused(
+        trainer, ValueError, "the checkpoint is of another model", resume_from_checkpoint=checkpoint
+    )
+    assert "ignore_mismatched_sizes" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors"])
+def test_a_truncated_file_of_a_checkpoint_changes_nothing(make, checkpoint, name):
+    (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:-4])
+    named = rf"{name} is not a whole".replace(".", r"\.")
+    assert_refused(make(), ValueError, named, resume_from_checkpoint=checkpoint)
