@@ -16,6 +16,7 @@ MODEL_COLUMNS = (
     "label_ids",
 )
 """What can be read from a data set; a model may take fewer."""
+_LABELS = ("labels", "label", "label_ids")
 
 
 def read_columns(dataset: Any, names: Collection[str] = MODEL_COLUMNS) -> Columns:
@@ -38,7 +39,18 @@ def read_columns(dataset: Any, names: Collection[str] = MODEL_COLUMNS) -> Column
     """
     if is_hub_dataset(dataset) and dataset.format["type"] != "custom":
         return _read_arrow(dataset, names)
+    if type(dataset).__name__ in ("IterableDataset", "IterableDatasetDict"):
+        raise TypeError(
+            f"streaming data sets ({type(dataset).__name__}) are not supported: load it whole, "
+            "without streaming=True"
+        )
     if isinstance(dataset, Mapping):
+        if "input_ids" not in dataset and dataset:
+            split = "train" if "train" in dataset else next(iter(dataset))
+            raise TypeError(
+                f"the data set is a {type(dataset).__name__} with the keys "
+                f"{', '.join(map(repr, dataset))}: pass its [{split!r}]"
+            )
         raise TypeError(
             "the data set must be a datasets.Dataset or a sequence of dicts, not a "
             f"{type(dataset).__name__} with the keys {', '.join(map(repr, dataset))}"
@@ -66,6 +78,13 @@ def _read_arrow(dataset: Any, names: Collection[str]) -> Columns:
             "the data set has no column 'input_ids' (its columns are "
             f"{', '.join(map(repr, visible))}): tokenize it first"
         )
+    for name in columns:
+        if str(dataset.data.table.schema.field(name).type) in ("string", "large_string"):
+            raise TypeError(
+                f"column {name!r} holds strings: map them to numbers (class_encode_column)"
+                if name in _LABELS
+                else f"column {name!r} holds strings: tokenize it first"
+            )
     indices = dataset._indices
     return Columns.from_arrow(
         dataset.data.table.select(columns),

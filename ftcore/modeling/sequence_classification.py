@@ -478,7 +478,12 @@ def _as_array(value: Any) -> Array:
         if value.device.type != "cpu":
             raise ValueError(f"inputs must be on the CPU, not on {value.device}: call .cpu() first")
         return value.detach().numpy()
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            "rows of different lengths are no batch: pad them: tokenizer(..., padding=True)"
+        ) from error
 
 
 def _refuse_run(run: int, latest: int) -> NoReturn:

@@ -276,7 +276,7 @@ class PreTrainedTokenizerFast(WordPieceTokenizer):
         checkpoint = Checkpoint(pretrained_model_name_or_path, hub)
         files = _Files(checkpoint, given)
         if files.json is None:
-            raise checkpoint.missing("tokenizer.json")
+            raise checkpoint.missing("tokenizer.json", "vocab.txt")
         tokenizer = cls.__new__(cls)
         tokenizer._setup(
             files.json, files.added_tokens, {**files.options, "name_or_path": checkpoint.name}

@@ -35,7 +35,8 @@ class Checkpoint:
         except OSError as error:
             if type(error.__cause__).__name__ != "LocalEntryNotFoundError":
                 raise
-            self._unreachable = error
+            # The first file asked for is the one to name.
+            self._unreachable = self._unreachable or error
             return None
 
     def missing(self, *filenames: str) -> OSError:
