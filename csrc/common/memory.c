@@ -6,15 +6,15 @@
 
 #include <sys/mman.h>
 
-/* Large buffers are mapped: their pages are zero already, are taken only when first written, go
- * back to the system when released, and may be huge ones, which an optimizer pass over four arenas
- * is glad of. The sanitizers see only what malloc gives, so their builds map nothing. */
+/* Large buffers are mapped: their pages are zero already, are taken only when first written, and go
+ * back to the system when released. They are ordinary pages: huge ones made no step faster and
+ * took memory for the rows of the word embedding that no batch touches. The sanitizers see only
+ * what malloc gives, so their builds map nothing. */
 #if defined(__SANITIZE_ADDRESS__)
 static const size_t MAPPED = SIZE_MAX;
 #else
 static const size_t MAPPED = (size_t)2 << 20;
 #endif
-static const size_t HUGE_PAGE = (size_t)2 << 20;
 
 /* Lies in the FT_ALIGNMENT bytes before the memory that is handed out. */
 typedef struct header {
@@ -29,15 +29,11 @@ static header *header_of(void *memory)
 
 static void *map_large(size_t bytes)
 {
-    size_t total = bytes + 2 * HUGE_PAGE;
+    size_t total = bytes + FT_ALIGNMENT;
     char *base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
-#ifdef MADV_HUGEPAGE
-    madvise(base, total, MADV_HUGEPAGE);
-#endif
-    uintptr_t address = ((uintptr_t)base + FT_ALIGNMENT + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    void *memory = (void *)address;
+    void *memory = base + FT_ALIGNMENT;
     *header_of(memory) = (header){base, total};
     return memory;
 }
