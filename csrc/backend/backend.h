@@ -3,9 +3,12 @@
  * are tested against it, operation by operation.
  *
  * Conventions
- *   - A `void *` operand is of the backend's compute type (float32 unless the backend was made for
- *     a 16-bit type); a `float *` operand is float32 always. All but `upload`, `download` and the
- *     scalars in the structures are memory of the backend (host memory on CPU backends).
+ *   - A `void *` operand is of the structure's precision; a `float *` operand is float32 always.
+ *     All but `upload`, `download` and the scalars in the structures are memory of the backend
+ * (host memory on CPU backends).
+ *   - Whatever the precision, operations compute in float32 and round what they write. Products
+ * take rounded operands and sum in float32. The residual stream, which every layer adds to, and its
+ *     gradient stay float32, as under PyTorch's autocast.
  *   - Matrices are row-major and contiguous unless a stride (in elements) is given.
  *   - `rows` counts the packed tokens rounded up to a bucket; rows from `tokens` on belong to no
  *     sequence. Operations leave finite values in them going forward and zeros in every gradient
@@ -38,6 +41,11 @@ typedef enum ft_problem {
     FT_PROBLEM_MULTI_LABEL,      /* binary cross-entropy with logits */
 } ft_problem;
 
+typedef enum ft_precision {
+    FT_FLOAT32 = 0,
+    FT_BFLOAT16, /* float32's upper half: rounded to nearest, ties to even */
+} ft_precision;
+
 /* Dropout of probability p: kept elements are scaled by 1 / (1 - p). p = 0 is the identity. */
 typedef struct ft_dropout {
     float p;
@@ -58,8 +66,9 @@ typedef struct ft_layout {
 } ft_layout;
 
 /* LayerNorm(word[id] + position[p] + type[t]), then dropout: element index = row * hidden + column.
- * Rows are `layout.tokens` and, up to `rows`, zeros in `sum` and `out`. */
+ * Rows are `layout.tokens` and, up to `rows`, zeros in `sum`, `out` and `stream`. */
 typedef struct ft_embedding {
+    ft_precision precision; /* of out */
     int32_t tokens, rows, hidden;
     const int32_t *input_ids;      /* [tokens] */
     const int32_t *position_ids;   /* [tokens] */
@@ -73,10 +82,11 @@ typedef struct ft_embedding {
     float *sum;         /* [rows, hidden]: kept for backward */
     float *mean, *rstd; /* [rows]: kept for backward; rstd = 1 / sqrt(variance + eps) */
     void *out;          /* [rows, hidden] */
+    float *stream;      /* [rows, hidden]: out before it was rounded, or NULL: not wanted */
 } ft_embedding;
 
 typedef struct ft_embedding_gradient {
-    void *dout;            /* [rows, hidden]; overwritten */
+    float *dout;           /* [rows, hidden]; overwritten */
     float *dword;          /* [vocab, hidden]; always added to, in row order */
     uint8_t *word_rows;    /* [vocab]: set to 1 for each row of dword that was added to */
     float *dposition;      /* [positions, hidden]; always added to */
@@ -88,6 +98,7 @@ typedef struct ft_embedding_gradient {
 
 /* y = activation(x weight^T + bias) */
 typedef struct ft_linear {
+    ft_precision precision;
     int32_t rows, in, out;
     const void *x;      /* [rows, in] */
     const void *weight; /* [out, in] */
@@ -98,6 +109,8 @@ typedef struct ft_linear {
 } ft_linear;
 
 typedef struct ft_linear_gradient {
+    ft_precision precision;
+    ft_precision dx_precision; /* of dx alone: float32 where it is the residual stream's */
     int32_t rows, in, out;
     const void *x;      /* [rows, in] */
     const void *weight; /* [out, in] */
@@ -105,7 +118,7 @@ typedef struct ft_linear_gradient {
     const void *kept; /* [rows, out]: GELU: the pre-activation; tanh, ReLU: y; none: unused */
     void *dy;         /* [rows, out]; becomes the pre-activation's gradient */
     void *dx;         /* [rows, in] or NULL: not wanted */
-    bool add_to_dx;   /* dx += instead of dx = */
+    bool add_to_dx;   /* dx += instead of dx =; dx is float32 */
     float *dweight;   /* [out, in] */
     float *dbias;     /* [out] */
     bool accumulate;  /* for dweight and dbias */
@@ -118,6 +131,7 @@ typedef struct ft_linear_gradient {
  * (query row * heads + head) * 65536 + (key row - cu_seqlens[s]), the query row being that among
  * the packed rows in either case. */
 typedef struct ft_attention {
+    ft_precision precision;
     const ft_layout *layout;
     int32_t heads, head_dim;
     bool first_only;
@@ -134,23 +148,25 @@ typedef struct ft_attention_gradient {
 } ft_attention_gradient;
 
 /* y = LayerNorm(dropout(x) + residual); dropout's element index = row * hidden + column. Forward
- * over the first `tokens` rows; y is zero from there to `rows`. */
+ * over the first `tokens` rows; y and stream are zero from there to `rows`. */
 typedef struct ft_residual_norm {
+    ft_precision precision;
     int32_t tokens, rows, hidden;
-    const void *x;        /* [rows, hidden] */
-    const void *residual; /* [rows, hidden] */
+    const void *x;         /* [rows, hidden] */
+    const float *residual; /* [rows, hidden] */
     const float *gamma, *beta;
     float eps;
     ft_dropout dropout;
     void *sum;          /* [rows, hidden]: kept for backward; may be x itself */
     float *mean, *rstd; /* [rows]: kept for backward */
     void *y;            /* [rows, hidden] */
+    float *stream;      /* [rows, hidden]: y before it was rounded, or NULL: not wanted */
 } ft_residual_norm;
 
 typedef struct ft_residual_norm_gradient {
-    const void *dy;        /* [rows, hidden] */
-    void *dresidual;       /* [rows, hidden]; may be dy itself */
-    void *dx;              /* [rows, hidden]; may be dresidual itself where p = 0 */
+    const float *dy;       /* [rows, hidden] */
+    float *dresidual;      /* [rows, hidden]; may be dy itself */
+    void *dx;              /* [rows, hidden] */
     float *dgamma, *dbeta; /* [hidden] */
     bool accumulate;
 } ft_residual_norm_gradient;
@@ -181,11 +197,24 @@ typedef struct ft_adamw {
     int64_t step; /* from 1 */
 } ft_adamw;
 
+typedef struct ft_adamw_operands {
+    size_t count;
+    float *parameter;
+    const float *gradient;
+    float *moment1, *moment2;
+    uint16_t *shadow;   /* bfloat16 copy of the parameters, to be kept up to date; or NULL */
+    const float *scale; /* [1]: the gradient is multiplied by it; or NULL */
+    ft_rows rows;       /* those without a flag have zero gradient and moments: only decayed */
+} ft_adamw_operands;
+
 typedef struct ft_backend ft_backend;
 
 typedef struct ft_backend_operations {
     const char *name;
     void (*destroy)(ft_backend *);
+
+    /* FT_OK where operands of this precision are taken; otherwise why not, and what to do. */
+    ft_status (*check_precision)(ft_backend *, ft_precision);
 
     /* Memory is zero-filled and FT_ALIGNMENT-aligned. */
     ft_status (*allocate)(ft_backend *, size_t bytes, void **out);
@@ -207,13 +236,13 @@ typedef struct ft_backend_operations {
                                         const ft_residual_norm_gradient *);
 
     /* first[s] = x[cu_seqlens[s]], and its transpose: dx[cu_seqlens[s]] += dfirst[s]. */
-    ft_status (*first_rows_gather)(ft_backend *, const ft_layout *, int32_t hidden, const void *x,
-                                   void *first);
+    ft_status (*first_rows_gather)(ft_backend *, const ft_layout *, ft_precision, int32_t hidden,
+                                   const void *x, void *first);
     ft_status (*first_rows_scatter)(ft_backend *, const ft_layout *, int32_t hidden,
-                                    const void *dfirst, void *dx);
+                                    const float *dfirst, float *dx);
 
     /* y = dropout(x), element index = position; y may be x. Its backward is the same operation. */
-    ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, const void *x, void *y);
+    ft_status (*dropout)(ft_backend *, const ft_dropout *, size_t count, const float *x, float *y);
     ft_status (*loss)(ft_backend *, const ft_loss *);
 
     /* x = scale * x (+ y where y is not NULL). */
@@ -225,11 +254,10 @@ typedef struct ft_backend_operations {
      * (norm + 1e-6)), or 1 where max_norm is 0. */
     ft_status (*clip)(ft_backend *, const double *squares, int32_t count, float max_norm,
                       float *norm_and_scale);
-    /* One pass over parameters, gradients (times *scale, where scale is not NULL) and moments.
-     * Rows whose flag is 0 have zero gradient and moments: they are only decayed. */
-    ft_status (*adamw)(ft_backend *, const ft_adamw *, size_t count, float *parameter,
-                       const float *gradient, float *moment1, float *moment2, const float *scale,
-                       ft_rows);
+    /* One pass over parameters, gradients, moments and shadow. */
+    ft_status (*adamw)(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
+    /* y = x in bfloat16. */
+    ft_status (*to_bfloat16)(ft_backend *, size_t count, const float *x, uint16_t *y);
     /* Zeroes the flagged rows of x. */
     ft_status (*zero_rows)(ft_backend *, float *x, size_t count, ft_rows);
 } ft_backend_operations;

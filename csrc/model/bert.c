@@ -171,7 +171,8 @@ static ft_status qkv_forward(ft_model *m, int32_t layer)
     if (!is_last(m, layer))
         return linear_forward(m, l->rows, h, 3 * h, a->in, p->qkv_weight, p->qkv_bias,
                               FT_ACTIVATION_NONE, NULL, a->q);
-    FT_FORWARD(m->backend->operations->first_rows_gather(m->backend, l, h, a->in, a->first));
+    FT_FORWARD(
+        m->backend->operations->first_rows_gather(m->backend, l, FT_FLOAT32, h, a->in, a->first));
     FT_FORWARD(linear_forward(m, l->sequences, h, h, a->first, p->qkv_weight, p->qkv_bias,
                               FT_ACTIVATION_NONE, NULL, a->q));
     return linear_forward(m, l->rows, h, 2 * h, a->in, p->qkv_weight + (size_t)h * h,

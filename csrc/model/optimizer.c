@@ -117,9 +117,16 @@ static bool same_update(const ft_adamw *a, const ft_adamw *b)
 
 static ft_status adamw(ft_model *m, const ft_adamw *how, size_t from, size_t count, ft_rows rows)
 {
-    return m->backend->operations->adamw(m->backend, how, count, m->parameters + from,
-                                         m->gradients + from, m->moment1 + from, m->moment2 + from,
-                                         m->norm_and_scale + 1, rows);
+    const ft_adamw_operands operands = {
+        .count = count,
+        .parameter = m->parameters + from,
+        .gradient = m->gradients + from,
+        .moment1 = m->moment1 + from,
+        .moment2 = m->moment2 + from,
+        .scale = m->norm_and_scale + 1,
+        .rows = rows,
+    };
+    return m->backend->operations->adamw(m->backend, how, &operands);
 }
 
 /* Runs over the longest stretches of the arena whose parameters are updated alike. */

@@ -461,7 +461,7 @@ static PyObject *first_rows_gather(backend_object *self, PyObject *args, PyObjec
     NEED(ft_operand_layout(cu_seqlens, NULL, ft_operand_size(x, 0), &layout, &starts) == 0);
     float *first = NEW(layout.sequences, hidden);
     NEED(first);
-    NEED(RUN(self, first_rows_gather, &layout, (int32_t)hidden, from, first) == 0);
+    NEED(RUN(self, first_rows_gather, &layout, FT_FLOAT32, (int32_t)hidden, from, first) == 0);
     PyMem_Free(starts);
     return ft_results_take(&results);
 error:
@@ -645,7 +645,14 @@ static PyObject *adamw(backend_object *self, PyObject *args, PyObject *kwargs)
             return PyErr_Format(PyExc_ValueError, "%s has %zu elements, but parameter has %zu",
                                 which[i], count[i], count[0]);
     }
-    if (RUN(self, adamw, &a, count[0], data[0], data[1], data[2], data[3], &scale, rows) < 0)
+    const ft_adamw_operands o = {.count = count[0],
+                                 .parameter = data[0],
+                                 .gradient = data[1],
+                                 .moment1 = data[2],
+                                 .moment2 = data[3],
+                                 .scale = &scale,
+                                 .rows = rows};
+    if (RUN(self, adamw, &a, &o) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

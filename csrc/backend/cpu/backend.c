@@ -95,10 +95,18 @@ static ft_status choose_kernels(const ft_cpu_kernels **out)
         "FTCORE_CPU_KERNELS must be 'avx512', 'avx2' (on x86-64) or 'generic', got '%s'", wanted);
 }
 
+static ft_status check_precision(ft_backend *backend, ft_precision precision)
+{
+    (void)backend;
+    FT_RETURN_IF(precision == FT_BFLOAT16, FT_ERROR_VALUE, "the CPU backend computes in float32");
+    return FT_OK;
+}
+
 /* What is too small to be worth more than plain loops is the reference's. */
 static const ft_backend_operations cpu_operations = {
     .name = "cpu",
     .destroy = cpu_destroy,
+    .check_precision = check_precision,
     .allocate = ft_host_allocate,
     .release = ft_host_release,
     .upload = ft_host_upload,
@@ -120,6 +128,7 @@ static const ft_backend_operations cpu_operations = {
     .sum_of_squares = ft_cpu_sum_of_squares,
     .clip = ft_reference_clip,
     .adamw = ft_cpu_adamw,
+    .to_bfloat16 = ft_cpu_to_bfloat16,
     .zero_rows = ft_cpu_zero_rows,
 };
 

@@ -65,12 +65,11 @@ ft_status ft_cpu_attention_backward(ft_backend *, const ft_attention *,
 ft_status ft_cpu_residual_norm_forward(ft_backend *, const ft_residual_norm *);
 ft_status ft_cpu_residual_norm_backward(ft_backend *, const ft_residual_norm *,
                                         const ft_residual_norm_gradient *);
-ft_status ft_cpu_dropout(ft_backend *, const ft_dropout *, size_t count, const void *x, void *y);
+ft_status ft_cpu_dropout(ft_backend *, const ft_dropout *, size_t count, const float *x, float *y);
 ft_status ft_cpu_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
 ft_status ft_cpu_sum_of_squares(ft_backend *, const float *x, size_t count, ft_rows, double *out);
-ft_status ft_cpu_adamw(ft_backend *, const ft_adamw *, size_t count, float *parameter,
-                       const float *gradient, float *moment1, float *moment2, const float *scale,
-                       ft_rows);
+ft_status ft_cpu_adamw(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
+ft_status ft_cpu_to_bfloat16(ft_backend *, size_t count, const float *x, uint16_t *y);
 ft_status ft_cpu_zero_rows(ft_backend *, float *x, size_t count, ft_rows);
 
 #endif

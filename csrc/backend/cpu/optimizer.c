@@ -1,5 +1,6 @@
 /* Passes over flat buffers: memory's speed is the limit. */
 #include "backend/cpu/cpu.h"
+#include "backend/reference/reference.h"
 
 #include <math.h>
 #include <omp.h>
@@ -11,8 +12,8 @@ enum { CHUNK = 16384 };
 /* Sums are over at most this many pieces, the same for any number of threads, added in order. */
 enum { PIECES = 256 };
 
-ft_status ft_cpu_dropout(ft_backend *backend, const ft_dropout *d, size_t count, const void *x,
-                         void *y)
+ft_status ft_cpu_dropout(ft_backend *backend, const ft_dropout *d, size_t count, const float *x,
+                         float *y)
 {
     ft_cpu *cpu = ft_cpu_of(backend);
     if (d->p == 0) {
@@ -85,9 +86,7 @@ ft_status ft_cpu_sum_of_squares(ft_backend *backend, const float *x, size_t coun
     return FT_OK;
 }
 
-ft_status ft_cpu_adamw(ft_backend *backend, const ft_adamw *a, size_t count, float *parameter,
-                       const float *gradient, float *moment1, float *moment2, const float *scale,
-                       ft_rows rows)
+ft_status ft_cpu_adamw(ft_backend *backend, const ft_adamw *a, const ft_adamw_operands *o)
 {
     ft_cpu *cpu = ft_cpu_of(backend);
     FT_FORWARD(ft_cpu_begin(cpu, 0));
@@ -99,23 +98,28 @@ ft_status ft_cpu_adamw(ft_backend *backend, const ft_adamw *a, size_t count, flo
         .step_size = (float)(a->lr / (1.0 - pow(a->beta1, (double)a->step))),
         .root_scale = (float)(1.0 / sqrt(1.0 - pow(a->beta2, (double)a->step))),
         .eps = (float)a->eps,
-        .gradient_scale = scale ? *scale : 1.0f,
+        .gradient_scale = o->scale ? *o->scale : 1.0f,
     };
-    size_t chunks = (count + CHUNK - 1) / CHUNK;
+    size_t count = o->count, chunks = (count + CHUNK - 1) / CHUNK;
 #pragma omp parallel for schedule(dynamic, 4) num_threads(ft_cpu_threads_for(cpu, count))
     for (size_t i = 0; i < chunks; i++) {
         size_t begin = i * CHUNK, end = begin + CHUNK < count ? begin + CHUNK : count;
         size_t at = begin, stop;
-        for (; next_run(rows, end, &at, &stop); at = stop) {
+        for (; next_run(o->rows, end, &at, &stop); at = stop) {
             if (f.decay != 1.0f)
-                cpu->kernels->scale_add(f.decay, NULL, parameter, begin, at);
-            cpu->kernels->adamw(&f, parameter, gradient, moment1, moment2, at, stop);
+                cpu->kernels->scale_add(f.decay, NULL, o->parameter, begin, at);
+            cpu->kernels->adamw(&f, o->parameter, o->gradient, o->moment1, o->moment2, at, stop);
             begin = stop;
         }
         if (f.decay != 1.0f)
-            cpu->kernels->scale_add(f.decay, NULL, parameter, begin, end);
+            cpu->kernels->scale_add(f.decay, NULL, o->parameter, begin, end);
     }
     return FT_OK;
+}
+
+ft_status ft_cpu_to_bfloat16(ft_backend *backend, size_t count, const float *x, uint16_t *y)
+{
+    return ft_reference_to_bfloat16(backend, count, x, y);
 }
 
 ft_status ft_cpu_zero_rows(ft_backend *backend, float *x, size_t count, ft_rows rows)

@@ -10,9 +10,17 @@ static void reference_destroy(ft_backend *backend)
     free(backend);
 }
 
+static ft_status check_precision(ft_backend *backend, ft_precision precision)
+{
+    (void)backend;
+    (void)precision;
+    return FT_OK;
+}
+
 static const ft_backend_operations reference_operations = {
     .name = "reference",
     .destroy = reference_destroy,
+    .check_precision = check_precision,
     .allocate = ft_host_allocate,
     .release = ft_host_release,
     .upload = ft_host_upload,
@@ -34,6 +42,7 @@ static const ft_backend_operations reference_operations = {
     .sum_of_squares = ft_reference_sum_of_squares,
     .clip = ft_reference_clip,
     .adamw = ft_reference_adamw,
+    .to_bfloat16 = ft_reference_to_bfloat16,
     .zero_rows = ft_reference_zero_rows,
 };
 

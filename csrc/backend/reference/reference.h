@@ -15,21 +15,20 @@ ft_status ft_reference_attention_backward(ft_backend *, const ft_attention *,
 ft_status ft_reference_residual_norm_forward(ft_backend *, const ft_residual_norm *);
 ft_status ft_reference_residual_norm_backward(ft_backend *, const ft_residual_norm *,
                                               const ft_residual_norm_gradient *);
-ft_status ft_reference_first_rows_gather(ft_backend *, const ft_layout *, int32_t hidden,
-                                         const void *x, void *first);
+ft_status ft_reference_first_rows_gather(ft_backend *, const ft_layout *, ft_precision,
+                                         int32_t hidden, const void *x, void *first);
 ft_status ft_reference_first_rows_scatter(ft_backend *, const ft_layout *, int32_t hidden,
-                                          const void *dfirst, void *dx);
-ft_status ft_reference_dropout(ft_backend *, const ft_dropout *, size_t count, const void *x,
-                               void *y);
+                                          const float *dfirst, float *dx);
+ft_status ft_reference_dropout(ft_backend *, const ft_dropout *, size_t count, const float *x,
+                               float *y);
 ft_status ft_reference_loss(ft_backend *, const ft_loss *);
 ft_status ft_reference_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
 ft_status ft_reference_sum_of_squares(ft_backend *, const float *x, size_t count, ft_rows,
                                       double *out);
 ft_status ft_reference_clip(ft_backend *, const double *squares, int32_t count, float max_norm,
                             float *norm_and_scale);
-ft_status ft_reference_adamw(ft_backend *, const ft_adamw *, size_t count, float *parameter,
-                             const float *gradient, float *moment1, float *moment2,
-                             const float *scale, ft_rows);
+ft_status ft_reference_adamw(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
+ft_status ft_reference_to_bfloat16(ft_backend *, size_t count, const float *x, uint16_t *y);
 ft_status ft_reference_zero_rows(ft_backend *, float *x, size_t count, ft_rows);
 
 #endif

@@ -3,35 +3,36 @@
 #include <string.h>
 
 #include "backend/dropout.h"
+#include "backend/precision.h"
 #include "backend/reference/reference.h"
 
-ft_status ft_reference_first_rows_gather(ft_backend *backend, const ft_layout *l, int32_t hidden,
-                                         const void *x, void *first)
+ft_status ft_reference_first_rows_gather(ft_backend *backend, const ft_layout *l,
+                                         ft_precision precision, int32_t hidden, const void *x,
+                                         void *first)
 {
     (void)backend;
+    size_t row = hidden * ft_precision_bytes(precision);
     for (size_t s = 0; s < (size_t)l->sequences; s++)
-        memcpy((float *)first + s * hidden, (const float *)x + (size_t)l->cu_seqlens[s] * hidden,
-               hidden * sizeof(float));
+        memcpy((char *)first + s * row, (const char *)x + (size_t)l->cu_seqlens[s] * row, row);
     return FT_OK;
 }
 
 ft_status ft_reference_first_rows_scatter(ft_backend *backend, const ft_layout *l, int32_t hidden,
-                                          const void *dfirst, void *dx)
+                                          const float *dfirst, float *dx)
 {
     (void)backend;
     for (size_t s = 0; s < (size_t)l->sequences; s++)
         for (int32_t i = 0; i < hidden; i++)
-            ((float *)dx)[(size_t)l->cu_seqlens[s] * hidden + i] +=
-                ((const float *)dfirst)[s * hidden + i];
+            dx[(size_t)l->cu_seqlens[s] * hidden + i] += dfirst[s * hidden + i];
     return FT_OK;
 }
 
 ft_status ft_reference_dropout(ft_backend *backend, const ft_dropout *dropout, size_t count,
-                               const void *x, void *y)
+                               const float *x, float *y)
 {
     (void)backend;
     for (size_t e = 0; e < count; e++)
-        ((float *)y)[e] = ((const float *)x)[e] * ft_dropout_factor(dropout, e);
+        y[e] = x[e] * ft_dropout_factor(dropout, e);
     return FT_OK;
 }
 
@@ -74,9 +75,7 @@ ft_status ft_reference_clip(ft_backend *backend, const double *squares, int32_t 
     return FT_OK;
 }
 
-ft_status ft_reference_adamw(ft_backend *backend, const ft_adamw *a, size_t count, float *parameter,
-                             const float *gradient, float *moment1, float *moment2,
-                             const float *scale, ft_rows rows)
+ft_status ft_reference_adamw(ft_backend *backend, const ft_adamw *a, const ft_adamw_operands *o)
 {
     (void)backend;
     float decay = (float)(1.0 - a->lr * a->weight_decay);
@@ -85,15 +84,26 @@ ft_status ft_reference_adamw(ft_backend *backend, const ft_adamw *a, size_t coun
     float rest1 = (float)(1.0 - a->beta1), rest2 = (float)(1.0 - a->beta2);
     float step_size = (float)(a->lr / (1.0 - pow(a->beta1, (double)a->step)));
     float correction2 = (float)sqrt(1.0 - pow(a->beta2, (double)a->step));
-    for (size_t e = 0; e < count; e++) {
-        parameter[e] *= decay;
-        if (!row_matters(rows, e))
-            continue;
-        float g = gradient[e] * (scale ? *scale : 1.0f);
-        moment1[e] += rest1 * (g - moment1[e]);
-        moment2[e] = beta2 * moment2[e] + rest2 * g * g;
-        parameter[e] -= step_size * moment1[e] / (sqrtf(moment2[e]) / correction2 + eps);
+    for (size_t e = 0; e < o->count; e++) {
+        float p = o->parameter[e] * decay;
+        if (row_matters(o->rows, e)) {
+            float g = o->gradient[e] * (o->scale ? *o->scale : 1.0f);
+            float m = o->moment1[e] += rest1 * (g - o->moment1[e]);
+            float v = o->moment2[e] = beta2 * o->moment2[e] + rest2 * g * g;
+            p -= step_size * m / (sqrtf(v) / correction2 + eps);
+        }
+        o->parameter[e] = p;
+        if (o->shadow)
+            o->shadow[e] = ft_to_bfloat16(p);
     }
+    return FT_OK;
+}
+
+ft_status ft_reference_to_bfloat16(ft_backend *backend, size_t count, const float *x, uint16_t *y)
+{
+    (void)backend;
+    for (size_t e = 0; e < count; e++)
+        y[e] = ft_to_bfloat16(x[e]);
     return FT_OK;
 }
 

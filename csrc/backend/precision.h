@@ -1,0 +1,31 @@
+/* bfloat16, element by element: what rounding to it means. */
+#ifndef FT_BACKEND_PRECISION_H
+#define FT_BACKEND_PRECISION_H
+
+#include <string.h>
+
+#include "backend/backend.h"
+
+static inline size_t ft_precision_bytes(ft_precision precision)
+{
+    return precision == FT_BFLOAT16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+static inline uint16_t ft_to_bfloat16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) /* rounding up could make a NaN's payload infinity */
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1)) >> 16);
+}
+
+static inline float ft_from_bfloat16(uint16_t x)
+{
+    uint32_t bits = (uint32_t)x << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+#endif
