@@ -5,9 +5,10 @@
  * Conventions
  *   - A `void *` operand is of the structure's precision; a `float *` operand is float32 always.
  *     All but `upload`, `download` and the scalars in the structures are memory of the backend
- * (host memory on CPU backends).
- *   - Whatever the precision, operations compute in float32 and round what they write. Products
- * take rounded operands and sum in float32. The residual stream, which every layer adds to, and its
+ *     (host memory on CPU backends).
+ *   - Whatever the precision, operations compute in float32 and round what they write, once, at
+ *     the end; where something is rounded sooner, the operation says so. Products take rounded
+ *     operands and sum in float32. The residual stream, which every layer adds to, and its
  *     gradient stay float32, as under PyTorch's autocast.
  *   - Matrices are row-major and contiguous unless a stride (in elements) is given.
  *   - `rows` counts the packed tokens rounded up to a bucket; rows from `tokens` on belong to no
@@ -96,7 +97,8 @@ typedef struct ft_embedding_gradient {
     bool accumulate;       /* for dgamma and dbeta */
 } ft_embedding_gradient;
 
-/* y = activation(x weight^T + bias) */
+/* y = activation(z), z = x weight^T + bias. The activation takes z rounded, whether it is kept or
+ * not: so it does under PyTorch's autocast, and backward sees what forward saw. */
 typedef struct ft_linear {
     ft_precision precision;
     int32_t rows, in, out;
@@ -104,10 +106,12 @@ typedef struct ft_linear {
     const void *weight; /* [out, in] */
     const float *bias;  /* [out] */
     ft_activation activation;
-    void *kept; /* [rows, out]: the pre-activation, for GELU alone; NULL: not kept (evaluation) */
+    void *kept; /* [rows, out]: z, for GELU alone; NULL: not kept (evaluation) */
     void *y;    /* [rows, out] */
 } ft_linear;
 
+/* dz = dy * activation'(z); dx = dz weight; dweight = dz^T x; dbias = the sum of dz's rows. dz
+ * overwrites dy, and the others are made of it as it is there: rounded. */
 typedef struct ft_linear_gradient {
     ft_precision precision;
     ft_precision dx_precision; /* of dx alone: float32 where it is the residual stream's */
@@ -115,8 +119,8 @@ typedef struct ft_linear_gradient {
     const void *x;      /* [rows, in] */
     const void *weight; /* [out, in] */
     ft_activation activation;
-    const void *kept; /* [rows, out]: GELU: the pre-activation; tanh, ReLU: y; none: unused */
-    void *dy;         /* [rows, out]; becomes the pre-activation's gradient */
+    const void *kept; /* [rows, out]: GELU: z; tanh, ReLU: y; none: unused */
+    void *dy;         /* [rows, out]; becomes dz */
     void *dx;         /* [rows, in] or NULL: not wanted */
     bool add_to_dx;   /* dx += instead of dx =; dx is float32 */
     float *dweight;   /* [out, in] */
@@ -129,7 +133,7 @@ typedef struct ft_linear_gradient {
  * With first_only there is one query a sequence (its first row): q, out and their gradients have
  * `sequences` rows. Otherwise they have `rows`. Dropout's element index is
  * (query row * heads + head) * 65536 + (key row - cu_seqlens[s]), the query row being that among
- * the packed rows in either case. */
+ * the packed rows in either case. Scores, probabilities and their gradients are float32. */
 typedef struct ft_attention {
     ft_precision precision;
     const ft_layout *layout;
@@ -148,7 +152,8 @@ typedef struct ft_attention_gradient {
 } ft_attention_gradient;
 
 /* y = LayerNorm(dropout(x) + residual); dropout's element index = row * hidden + column. Forward
- * over the first `tokens` rows; y and stream are zero from there to `rows`. */
+ * over the first `tokens` rows; y and stream are zero from there to `rows`. mean, rstd, y and
+ * stream are those of the sum before it was rounded; backward takes the sum as it was kept. */
 typedef struct ft_residual_norm {
     ft_precision precision;
     int32_t tokens, rows, hidden;
@@ -256,7 +261,7 @@ typedef struct ft_backend_operations {
                       float *norm_and_scale);
     /* One pass over parameters, gradients, moments and shadow. */
     ft_status (*adamw)(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
-    /* y = x in bfloat16. */
+    /* y = x in bfloat16; NaN stays NaN. */
     ft_status (*to_bfloat16)(ft_backend *, size_t count, const float *x, uint16_t *y);
     /* Zeroes the flagged rows of x. */
     ft_status (*zero_rows)(ft_backend *, float *x, size_t count, ft_rows);

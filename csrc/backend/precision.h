@@ -28,4 +28,25 @@ static inline float ft_from_bfloat16(uint16_t x)
     return value;
 }
 
+/* What is left of a number that is written in this precision. */
+static inline float ft_round(ft_precision precision, float x)
+{
+    return precision == FT_BFLOAT16 ? ft_from_bfloat16(ft_to_bfloat16(x)) : x;
+}
+
+/* Element `at` of an operand of this precision. */
+static inline float ft_load(ft_precision precision, const void *x, size_t at)
+{
+    return precision == FT_BFLOAT16 ? ft_from_bfloat16(((const uint16_t *)x)[at])
+                                    : ((const float *)x)[at];
+}
+
+static inline void ft_store(ft_precision precision, void *x, size_t at, float value)
+{
+    if (precision == FT_BFLOAT16)
+        ((uint16_t *)x)[at] = ft_to_bfloat16(value);
+    else
+        ((float *)x)[at] = value;
+}
+
 #endif

@@ -1,27 +1,40 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/dropout.h"
+#include "backend/precision.h"
 #include "backend/reference/norm.h"
 #include "backend/reference/reference.h"
 
 ft_status ft_reference_embedding_forward(ft_backend *backend, const ft_embedding *e)
 {
     (void)backend;
-    int32_t h = e->hidden;
-    float *out = e->out;
+    size_t h = e->hidden, tail = (size_t)e->tokens * h, end = (size_t)e->rows * h;
+    float *y = malloc(h * sizeof *y);
+    FT_RETURN_IF(y == NULL, FT_ERROR_MEMORY, "cannot allocate the norm's scratch");
     for (size_t t = 0; t < (size_t)e->tokens; t++) {
         const float *word = e->word + (size_t)e->input_ids[t] * h;
         const float *position = e->position + (size_t)e->position_ids[t] * h;
         const float *type = e->type ? e->type + (size_t)e->token_type_ids[t] * h : NULL;
         float *sum = e->sum + t * h;
-        for (int32_t i = 0; i < h; i++)
+        for (size_t i = 0; i < h; i++)
             sum[i] = word[i] + (type ? type[i] : 0.0f) + position[i];
-        ft_reference_norm_forward(h, sum, e->gamma, e->beta, e->eps, &e->mean[t], &e->rstd[t],
-                                  out + t * h);
-        for (int32_t i = 0; i < h; i++)
-            out[t * h + i] *= ft_dropout_factor(&e->dropout, t * h + i);
+        ft_reference_norm_forward(e->hidden, sum, e->gamma, e->beta, e->eps, &e->mean[t],
+                                  &e->rstd[t], y);
+        for (size_t i = 0, at = t * h; i < h; i++, at++) {
+            float out = y[i] * ft_dropout_factor(&e->dropout, at);
+            ft_store(e->precision, e->out, at, out);
+            if (e->stream)
+                e->stream[at] = out;
+        }
     }
-    memset(out + (size_t)e->tokens * h, 0, (size_t)(e->rows - e->tokens) * h * sizeof *out);
+    for (size_t at = tail; at < end; at++) {
+        e->sum[at] = 0.0f;
+        ft_store(e->precision, e->out, at, 0.0f);
+        if (e->stream)
+            e->stream[at] = 0.0f;
+    }
+    free(y);
     return FT_OK;
 }
 

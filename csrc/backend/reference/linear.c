@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "backend/precision.h"
 #include "backend/reference/reference.h"
 
 static float activate(ft_activation activation, float x)
@@ -38,16 +39,18 @@ static float activate_derivative(ft_activation activation, float kept)
 ft_status ft_reference_linear_forward(ft_backend *backend, const ft_linear *l)
 {
     (void)backend;
-    const float *x = l->x, *weight = l->weight;
-    float *kept = l->activation == FT_ACTIVATION_GELU ? l->kept : NULL, *y = l->y;
+    size_t in = l->in, out = l->out;
+    void *kept = l->activation == FT_ACTIVATION_GELU ? l->kept : NULL;
     for (size_t r = 0; r < (size_t)l->rows; r++) {
-        for (size_t o = 0; o < (size_t)l->out; o++) {
+        for (size_t o = 0; o < out; o++) {
             float sum = l->bias[o];
-            for (size_t i = 0; i < (size_t)l->in; i++)
-                sum += x[r * l->in + i] * weight[o * l->in + i];
+            for (size_t i = 0; i < in; i++)
+                sum += ft_load(l->precision, l->x, r * in + i) *
+                       ft_load(l->precision, l->weight, o * in + i);
+            float z = ft_round(l->precision, sum);
             if (kept)
-                kept[r * l->out + o] = sum;
-            y[r * l->out + o] = activate(l->activation, sum);
+                ft_store(l->precision, kept, r * out + o, z);
+            ft_store(l->precision, l->y, r * out + o, activate(l->activation, z));
         }
     }
     return FT_OK;
@@ -57,30 +60,34 @@ ft_status ft_reference_linear_backward(ft_backend *backend, const ft_linear_grad
 {
     (void)backend;
     size_t rows = g->rows, in = g->in, out = g->out;
-    const float *x = g->x, *weight = g->weight, *kept = g->kept;
-    float *dy = g->dy, *dx = g->dx;
-    if (g->activation != FT_ACTIVATION_NONE)
-        for (size_t e = 0; e < rows * out; e++)
-            dy[e] *= activate_derivative(g->activation, kept[e]);
+    if (g->activation != FT_ACTIVATION_NONE) {
+        for (size_t e = 0; e < rows * out; e++) {
+            float slope = activate_derivative(g->activation, ft_load(g->precision, g->kept, e));
+            ft_store(g->precision, g->dy, e, ft_load(g->precision, g->dy, e) * slope);
+        }
+    }
     if (!g->accumulate) {
         memset(g->dweight, 0, out * in * sizeof(float));
         memset(g->dbias, 0, out * sizeof(float));
     }
     for (size_t r = 0; r < rows; r++) {
         for (size_t o = 0; o < out; o++) {
-            float d = dy[r * out + o];
-            g->dbias[o] += d;
+            float dz = ft_load(g->precision, g->dy, r * out + o);
+            g->dbias[o] += dz;
             for (size_t i = 0; i < in; i++)
-                g->dweight[o * in + i] += d * x[r * in + i];
+                g->dweight[o * in + i] += dz * ft_load(g->precision, g->x, r * in + i);
         }
     }
-    if (dx == NULL)
+    if (g->dx == NULL)
         return FT_OK;
-    if (!g->add_to_dx)
-        memset(dx, 0, rows * in * sizeof(float));
-    for (size_t r = 0; r < rows; r++)
-        for (size_t o = 0; o < out; o++)
-            for (size_t i = 0; i < in; i++)
-                dx[r * in + i] += dy[r * out + o] * weight[o * in + i];
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < in; i++) {
+            float sum = g->add_to_dx ? ft_load(g->dx_precision, g->dx, r * in + i) : 0.0f;
+            for (size_t o = 0; o < out; o++)
+                sum += ft_load(g->precision, g->dy, r * out + o) *
+                       ft_load(g->precision, g->weight, o * in + i);
+            ft_store(g->dx_precision, g->dx, r * in + i, sum);
+        }
+    }
     return FT_OK;
 }

@@ -1,9 +1,11 @@
 #include "backend/reference/norm.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/dropout.h"
+#include "backend/precision.h"
 #include "backend/reference/reference.h"
 
 void ft_reference_norm_forward(int32_t hidden, const float *x, const float *gamma,
@@ -45,18 +47,28 @@ void ft_reference_norm_backward(int32_t hidden, const float *x, const float *gam
 ft_status ft_reference_residual_norm_forward(ft_backend *backend, const ft_residual_norm *n)
 {
     (void)backend;
-    int32_t h = n->hidden;
-    const float *x = n->x, *residual = n->residual;
-    float *sum = n->sum, *y = n->y;
+    size_t h = n->hidden, tail = (size_t)n->tokens * h, end = (size_t)n->rows * h;
+    float *sum = malloc(2 * h * sizeof *sum), *y = sum + h;
+    FT_RETURN_IF(sum == NULL, FT_ERROR_MEMORY, "cannot allocate the norm's scratch");
     for (size_t t = 0; t < (size_t)n->tokens; t++) {
-        for (int32_t i = 0; i < h; i++) {
-            size_t e = t * h + i;
-            sum[e] = x[e] * ft_dropout_factor(&n->dropout, e) + residual[e];
+        for (size_t i = 0, e = t * h; i < h; i++, e++)
+            sum[i] =
+                ft_load(n->precision, n->x, e) * ft_dropout_factor(&n->dropout, e) + n->residual[e];
+        ft_reference_norm_forward(n->hidden, sum, n->gamma, n->beta, n->eps, &n->mean[t],
+                                  &n->rstd[t], y);
+        for (size_t i = 0, e = t * h; i < h; i++, e++) {
+            ft_store(n->precision, n->sum, e, sum[i]);
+            ft_store(n->precision, n->y, e, y[i]);
+            if (n->stream)
+                n->stream[e] = y[i];
         }
-        ft_reference_norm_forward(h, sum + t * h, n->gamma, n->beta, n->eps, &n->mean[t],
-                                  &n->rstd[t], y + t * h);
     }
-    memset(y + (size_t)n->tokens * h, 0, (size_t)(n->rows - n->tokens) * h * sizeof *y);
+    for (size_t e = tail; e < end; e++) {
+        ft_store(n->precision, n->y, e, 0.0f);
+        if (n->stream)
+            n->stream[e] = 0.0f;
+    }
+    free(sum);
     return FT_OK;
 }
 
@@ -64,21 +76,25 @@ ft_status ft_reference_residual_norm_backward(ft_backend *backend, const ft_resi
                                               const ft_residual_norm_gradient *g)
 {
     (void)backend;
-    int32_t h = n->hidden;
-    const float *sum = n->sum, *dy = g->dy;
-    float *dresidual = g->dresidual, *dx = g->dx;
+    size_t h = n->hidden, tail = (size_t)n->tokens * h, end = (size_t)n->rows * h;
+    float *sum = malloc(h * sizeof *sum);
+    FT_RETURN_IF(sum == NULL, FT_ERROR_MEMORY, "cannot allocate the norm's scratch");
     if (!g->accumulate) {
         memset(g->dgamma, 0, h * sizeof(float));
         memset(g->dbeta, 0, h * sizeof(float));
     }
     for (size_t t = 0; t < (size_t)n->tokens; t++) {
-        ft_reference_norm_backward(h, sum + t * h, n->gamma, n->mean[t], n->rstd[t], dy + t * h,
-                                   dresidual + t * h, g->dgamma, g->dbeta);
+        for (size_t i = 0; i < h; i++)
+            sum[i] = ft_load(n->precision, n->sum, t * h + i);
+        ft_reference_norm_backward(n->hidden, sum, n->gamma, n->mean[t], n->rstd[t], g->dy + t * h,
+                                   g->dresidual + t * h, g->dgamma, g->dbeta);
         for (size_t e = t * h; e < (t + 1) * h; e++)
-            dx[e] = dresidual[e] * ft_dropout_factor(&n->dropout, e);
+            ft_store(n->precision, g->dx, e, g->dresidual[e] * ft_dropout_factor(&n->dropout, e));
     }
-    size_t tail = (size_t)n->tokens * h, bytes = (size_t)(n->rows - n->tokens) * h * sizeof(float);
-    memset(dresidual + tail, 0, bytes);
-    memset(dx + tail, 0, bytes);
+    for (size_t e = tail; e < end; e++) {
+        g->dresidual[e] = 0.0f;
+        ft_store(n->precision, g->dx, e, 0.0f);
+    }
+    free(sum);
     return FT_OK;
 }
