@@ -33,7 +33,8 @@ ft_status ft_cpu_linear_forward(ft_backend *backend, const ft_linear *l)
     {
         ft_share share =
             ft_share_of(count, COLUMN_BLOCK, omp_get_thread_num(), omp_get_num_threads());
-        cpu->kernels->activation_forward(l->activation, sum, y, share.begin, share.end);
+        cpu->kernels->activation_forward(l->activation, l->precision, sum, y, share.begin,
+                                         share.end);
     }
     return FT_OK;
 }

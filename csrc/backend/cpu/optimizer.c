@@ -1,6 +1,5 @@
 /* Passes over flat buffers: memory's speed is the limit. */
 #include "backend/cpu/cpu.h"
-#include "backend/reference/reference.h"
 
 #include <math.h>
 #include <omp.h>
@@ -106,20 +105,26 @@ ft_status ft_cpu_adamw(ft_backend *backend, const ft_adamw *a, const ft_adamw_op
         size_t begin = i * CHUNK, end = begin + CHUNK < count ? begin + CHUNK : count;
         size_t at = begin, stop;
         for (; next_run(o->rows, end, &at, &stop); at = stop) {
-            if (f.decay != 1.0f)
-                cpu->kernels->scale_add(f.decay, NULL, o->parameter, begin, at);
-            cpu->kernels->adamw(&f, o->parameter, o->gradient, o->moment1, o->moment2, at, stop);
+            cpu->kernels->decay(&f, o->parameter, o->shadow, begin, at);
+            cpu->kernels->adamw(&f, o->parameter, o->gradient, o->moment1, o->moment2, o->shadow,
+                                at, stop);
             begin = stop;
         }
-        if (f.decay != 1.0f)
-            cpu->kernels->scale_add(f.decay, NULL, o->parameter, begin, end);
+        cpu->kernels->decay(&f, o->parameter, o->shadow, begin, end);
     }
     return FT_OK;
 }
 
 ft_status ft_cpu_to_bfloat16(ft_backend *backend, size_t count, const float *x, uint16_t *y)
 {
-    return ft_reference_to_bfloat16(backend, count, x, y);
+    ft_cpu *cpu = ft_cpu_of(backend);
+    FT_FORWARD(ft_cpu_begin(cpu, 0));
+#pragma omp parallel num_threads(ft_cpu_threads_for(cpu, count))
+    {
+        ft_share share = ft_share_of(count, 64, omp_get_thread_num(), omp_get_num_threads());
+        cpu->kernels->to_bfloat16(x, y, share.begin, share.end);
+    }
+    return FT_OK;
 }
 
 ft_status ft_cpu_zero_rows(ft_backend *backend, float *x, size_t count, ft_rows rows)

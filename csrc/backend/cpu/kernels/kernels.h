@@ -23,7 +23,7 @@ typedef struct ft_cpu_kernels {
 
     /* Floats of scratch that each kernel needs per thread. */
     size_t (*rows_scratch)(int32_t hidden);
-    size_t (*attention_scratch)(int32_t head_dim, int32_t length, bool backward);
+    size_t (*attention_scratch)(const ft_attention *, bool backward);
 
     /* Rows [begin, end); from tokens on they are zeroed. */
     void (*embedding_forward)(const ft_embedding *, int32_t begin, int32_t end, float *scratch);
@@ -43,7 +43,8 @@ typedef struct ft_cpu_kernels {
                                    float *scratch);
 
     /* y = activation(x), elements [begin, end); y may be x. */
-    void (*activation_forward)(ft_activation, const float *x, float *y, size_t begin, size_t end);
+    void (*activation_forward)(ft_activation, ft_precision, const void *x, void *y, size_t begin,
+                               size_t end);
     /* Columns [begin, end) of all rows: dy becomes the pre-activation's gradient, whose sum over
      * the rows goes to dbias. */
     void (*activation_backward)(const ft_linear_gradient *, int32_t begin, int32_t end);
@@ -57,8 +58,13 @@ typedef struct ft_cpu_kernels {
 
     void (*scale_add)(float scale, const float *y, float *x, size_t begin, size_t end);
     double (*sum_of_squares)(const float *x, size_t begin, size_t end);
+    /* shadow, if any, follows the parameters. */
     void (*adamw)(const ft_adamw_factors *, float *parameter, const float *gradient, float *moment1,
-                  float *moment2, size_t begin, size_t end);
+                  float *moment2, uint16_t *shadow, size_t begin, size_t end);
+    /* What adamw comes to where gradient and moments are 0. */
+    void (*decay)(const ft_adamw_factors *, float *parameter, uint16_t *shadow, size_t begin,
+                  size_t end);
+    void (*to_bfloat16)(const float *x, uint16_t *y, size_t begin, size_t end);
 } ft_cpu_kernels;
 
 extern const ft_cpu_kernels ft_cpu_kernels_generic;

@@ -18,6 +18,8 @@ typedef int32_t ft_vi __attribute__((vector_size(FT_LANES * 4), may_alias));
 typedef uint32_t ft_vu __attribute__((vector_size(FT_LANES * 4), may_alias));
 typedef uint64_t ft_vq __attribute__((vector_size(FT_LANES * 4), may_alias));
 typedef float ft_vf_unaligned __attribute__((vector_size(FT_LANES * 4), may_alias, aligned(4)));
+typedef uint16_t ft_vh __attribute__((vector_size(FT_LANES * 2), may_alias));
+typedef uint16_t ft_vh_unaligned __attribute__((vector_size(FT_LANES * 2), may_alias, aligned(2)));
 typedef int32_t ft_vi4 __attribute__((vector_size(16), may_alias));
 typedef float ft_v4_unaligned __attribute__((vector_size(16), may_alias, aligned(4)));
 
@@ -61,6 +63,52 @@ static inline void store_part(float *p, ft_vf v, size_t n)
 static inline ft_vf choose(ft_vi mask, ft_vf a, ft_vf b)
 {
     return (ft_vf)((mask & (ft_vi)a) | (~mask & (ft_vi)b));
+}
+
+/* The first n lanes, the others 0. */
+static inline ft_vf first_lanes(ft_vf v, size_t n)
+{
+    return n == FT_LANES ? v : load_part((const float *)&v, n);
+}
+
+/* bfloat16 is float32's upper half. */
+static inline ft_vf widen(ft_vh h)
+{
+    return (ft_vf)(__builtin_convertvector(h, ft_vu) << 16);
+}
+
+/* As ft_to_bfloat16: to nearest, ties to even, nan stays nan. AVX512-BF16 has an instruction for
+ * it, but that one takes denormal numbers for zeros. */
+static inline ft_vh narrow(ft_vf v)
+{
+    ft_vu bits = (ft_vu)v;
+    ft_vu rounded = bits + 0x7FFF + (bits >> 16 & 1);
+    ft_vu mask = (ft_vu)(v != v);
+    return __builtin_convertvector(((rounded & ~mask) | ((bits | 0x400000) & mask)) >> 16, ft_vh);
+}
+
+/* Writes 2 * FT_LANES numbers of bfloat16 where the address is a multiple of FT_STREAMED, past the
+ * caches if the processor can; stream_end comes after the last. */
+enum { FT_STREAMED = FT_LANES * 4 };
+
+static inline void stream(uint16_t *to, ft_vh low, ft_vh high)
+{
+#if FT_LANES == 16
+    _mm512_stream_si512((__m512i *)(void *)to,
+                        _mm512_inserti64x4(_mm512_castsi256_si512((__m256i)low), (__m256i)high, 1));
+#elif FT_LANES == 8
+    _mm256_stream_si256((__m256i *)(void *)to, _mm256_set_m128i((__m128i)high, (__m128i)low));
+#else
+    *(ft_vh *)to = low;
+    *(ft_vh *)(to + FT_LANES) = high;
+#endif
+}
+
+static inline void stream_end(void)
+{
+#if FT_LANES > 4
+    _mm_sfence();
+#endif
 }
 
 /* Lane by lane a > b ? a : b: a nan in b goes through, so that it is not lost. */

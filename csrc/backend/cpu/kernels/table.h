@@ -21,4 +21,6 @@ const ft_cpu_kernels FT_KERNELS = {
     .scale_add = scale_add,
     .sum_of_squares = sum_of_squares,
     .adamw = adamw,
+    .decay = decay,
+    .to_bfloat16 = to_bfloat16,
 };
