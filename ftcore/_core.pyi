@@ -258,6 +258,8 @@ class Model:
     """"cpu" or "reference" """
     has_gradients: bool
     """Whether `backward` ran since the gradients were zeroed."""
+    threads: int
+    """On how many threads the passes run; may be set, from 1 to 1024."""
     def __init__(self, config: Mapping[str, Any], backend: str = "auto", threads: int = 0) -> None:
         """config: model_type ("bert" or "distilbert"), vocab_size, hidden_size, num_hidden_layers,
         num_attention_heads, intermediate_size, max_position_embeddings, type_vocab_size (bert
@@ -291,6 +293,14 @@ class Model:
         Hugging Face gives it (from_pretrained leaves the model in that mode). seed, step and
         micro_step determine dropout's masks. IndexError: an id, position or label out of range;
         ValueError: a sequence longer than the model's positions, labels of the wrong kind."""
+    def evaluate(
+        self, batch: Batch, loss_rows: int
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+        """(mean losses or None where the batch has no labels, logits [sequences, num_labels]) of a
+        forward without dropout, of which nothing is kept.
+
+        Each loss is that of the next loss_rows sequences (the last may be of fewer), so that
+        several batches can go through the model as one. Errors: those of `forward`."""
     def backward(self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients."""
     def zero_gradients(self) -> None: ...

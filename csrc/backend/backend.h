@@ -221,6 +221,11 @@ typedef struct ft_backend_operations {
     /* FT_OK where operands of this precision are taken; otherwise why not, and what to do. */
     ft_status (*check_precision)(ft_backend *, ft_precision);
 
+    /* On how many threads operations run from now on; what was made for another number is dropped.
+     * Refuses a number below 1 or beyond reason. The reference has one thread, whatever is set. */
+    int (*threads)(const ft_backend *);
+    ft_status (*set_threads)(ft_backend *, int threads);
+
     /* Memory is zero-filled and FT_ALIGNMENT-aligned. */
     ft_status (*allocate)(ft_backend *, size_t bytes, void **out);
     void (*release)(ft_backend *, void *memory);
@@ -275,6 +280,10 @@ ft_status ft_backend_reference_create(ft_backend **out);
 
 /* threads 0: what OpenMP chooses (OMP_NUM_THREADS, or the processors at hand). */
 ft_status ft_backend_cpu_create(int threads, ft_backend **out);
+
+/* Refuses a number of threads below 1, or one that no machine has: libgomp ends the process where
+ * it cannot start a thread. */
+ft_status ft_backend_check_threads(int threads);
 
 /* By name: "reference", "cpu", or "auto": the best that was built. Unknown names are refused. */
 ft_status ft_backend_create(const char *name, int threads, ft_backend **out);

@@ -2,11 +2,21 @@
 
 #include <string.h>
 
+enum { MOST_THREADS = 1024 };
+
+ft_status ft_backend_check_threads(int threads)
+{
+    FT_RETURN_IF(threads < 1, FT_ERROR_VALUE, "threads must be at least 1, got %d", threads);
+    FT_RETURN_IF(threads > MOST_THREADS, FT_ERROR_VALUE, "threads must be at most %d, got %d",
+                 MOST_THREADS, threads);
+    return FT_OK;
+}
+
 ft_status ft_backend_create(const char *name, int threads, ft_backend **out)
 {
     *out = NULL;
-    FT_RETURN_IF(threads < 0, FT_ERROR_VALUE, "threads must be at least 1 (or 0 to choose), got %d",
-                 threads);
+    if (threads != 0)
+        FT_FORWARD(ft_backend_check_threads(threads));
     if (!strcmp(name, "reference"))
         return ft_backend_reference_create(out);
 #ifdef FT_HAVE_ONEDNN

@@ -105,22 +105,29 @@ static void grow(int wanted)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-int ft_thread_count(void)
+ft_status ft_thread_count(int *out)
 {
     const char *text = getenv("FTCORE_THREADS");
     if (text != NULL && *text != '\0') {
         char *end;
         long count = strtol(text, &end, 10);
-        if (*end == '\0' && count >= 1 && count <= MAX_WORKERS + 1)
-            return (int)count;
+        FT_RETURN_IF(*end != '\0' || count < 1 || count > MAX_WORKERS + 1, FT_ERROR_VALUE,
+                     "the environment variable FTCORE_THREADS must be a number from 1 to %d, got "
+                     "'%.40s': unset it to let ftcore choose",
+                     MAX_WORKERS + 1, text);
+        *out = (int)count;
+        return FT_OK;
     }
 #ifdef __linux__
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return CPU_COUNT(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) {
+        *out = CPU_COUNT(&set);
+        return FT_OK;
+    }
 #endif
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 1 ? (int)online : 1;
+    *out = online > 1 ? (int)online : 1;
+    return FT_OK;
 }
 
 void ft_parallel_for(int threads, int64_t count, void (*task)(void *context, int64_t i),

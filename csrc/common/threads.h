@@ -6,9 +6,11 @@
 
 #include <stdint.h>
 
+#include "common/status.h"
+
 /* How many threads to use where nobody said: FTCORE_THREADS, or the processors this process may
- * run on; at least 1. */
-int ft_thread_count(void);
+ * run on; at least 1. FTCORE_THREADS that is no such number is refused. */
+ft_status ft_thread_count(int *out);
 
 /* Calls task(context, i) for each i in [0, count), on at most `threads` threads of which the caller
  * is one, and returns when all calls have returned. The calls are handed out in order. Where the

@@ -80,6 +80,16 @@ const char *ft_model_backend_name(const ft_model *m)
     return m->backend->operations->name;
 }
 
+int ft_model_threads(const ft_model *m)
+{
+    return m->backend->operations->threads(m->backend);
+}
+
+ft_status ft_model_set_threads(ft_model *m, int threads)
+{
+    return m->backend->operations->set_threads(m->backend, threads);
+}
+
 const ft_parameter_table *ft_model_table(const ft_model *m)
 {
     return &m->table;

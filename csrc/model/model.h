@@ -24,6 +24,8 @@ void ft_model_destroy(ft_model *model);
 
 const ft_model_config *ft_model_get_config(const ft_model *model);
 const char *ft_model_backend_name(const ft_model *model);
+int ft_model_threads(const ft_model *model);
+ft_status ft_model_set_threads(ft_model *model, int threads);
 const ft_parameter_table *ft_model_table(const ft_model *model);
 ft_problem ft_model_problem(const ft_model *model);
 void ft_model_set_problem(ft_model *model, ft_problem problem);
@@ -48,6 +50,13 @@ bool ft_model_has_gradients(const ft_model *model);
  * positions, types or labels out of range) are refused before anything is computed. */
 ft_status ft_model_forward(ft_model *model, const ft_batch *batch, const ft_pass *pass, float *loss,
                            float *logits);
+
+/* A forward without dropout, of which nothing is kept. Writes logits as above, and, where the batch
+ * has labels, the mean loss of every loss_rows sequences (the last may be fewer): losses
+ * [ceil(sequences / loss_rows)]. Sequences do not influence each other, so batches that lie end to
+ * end in one give the losses that they give alone. */
+ft_status ft_model_evaluate(ft_model *model, const ft_batch *batch, int32_t loss_rows,
+                            float *losses, float *logits);
 
 /* Adds the gradient of loss_scale * loss + sum(dlogits * logits) of the last kept forward; dlogits
  * [sequences, labels] may be NULL. Takes the kept activations: one backward a forward. */

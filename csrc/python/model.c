@@ -315,6 +315,44 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
     return Py_BuildValue("(dN)", (double)loss, logits);
 }
 
+static PyObject *model_evaluate(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"batch", "loss_rows", NULL};
+    ft_model *model = as_model(self)->model;
+    PyObject *object, *losses = NULL, *logits = NULL;
+    int loss_rows;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "Oi:evaluate", names, &object,
+                                     &loss_rows))
+        return NULL;
+    const ft_batch *batch = ft_python_batch(ft_python_state(Py_TYPE(self)), object);
+    if (batch == NULL)
+        return NULL;
+    npy_intp shape[2] = {batch->sequences, ft_model_get_config(model)->num_labels};
+    npy_intp loss_count = loss_rows < 1 ? 0 : (batch->sequences - 1) / loss_rows + 1;
+    if ((losses = PyArray_SimpleNew(1, &loss_count, NPY_FLOAT32)) == NULL ||
+        (logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32)) == NULL || begin(self) < 0)
+        goto error;
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_evaluate(model, batch, loss_rows, PyArray_DATA((PyArrayObject *)losses),
+                               PyArray_DATA((PyArrayObject *)logits));
+    Py_END_ALLOW_THREADS
+    end(self);
+    if (status != FT_OK) {
+        ft_python_raise(status);
+        goto error;
+    }
+    if (batch->class_labels == NULL && batch->target_labels == NULL) {
+        Py_DECREF(losses);
+        losses = Py_NewRef(Py_None);
+    }
+    return Py_BuildValue("(NN)", losses, logits);
+error:
+    Py_XDECREF(losses);
+    Py_XDECREF(logits);
+    return NULL;
+}
+
 static PyObject *model_backward(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"loss_scale", "dlogits", NULL};
@@ -573,11 +611,42 @@ static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
     return -1;
 }
 
+static PyObject *model_get_threads(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyLong_FromLong(ft_model_threads(as_model(self)->model));
+}
+
+static int model_set_threads(PyObject *self, PyObject *value, void *unused)
+{
+    (void)unused;
+    int overflow;
+    if (value == NULL || !PyLong_Check(value) || PyBool_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "threads must be an integer");
+        return -1;
+    }
+    long threads = PyLong_AsLongAndOverflow(value, &overflow);
+    if (overflow || threads != (int)threads) {
+        PyErr_Format(PyExc_ValueError, "threads = %S is out of range", value);
+        return -1;
+    }
+    if (begin(self) < 0)
+        return -1;
+    ft_status status = ft_model_set_threads(as_model(self)->model, (int)threads);
+    end(self);
+    if (status != FT_OK)
+        ft_python_raise(status);
+    return status == FT_OK ? 0 : -1;
+}
+
 /* ---- the type ---- */
 
 PyDoc_STRVAR(forward_doc,
              "forward(batch, training=False, seed=0, step=0, micro_step=0, keep=False)\n--\n\n"
              "Returns (mean loss or None, logits [sequences, num_labels] float32).");
+PyDoc_STRVAR(evaluate_doc, "evaluate(batch, loss_rows)\n--\n\n"
+                           "Returns (mean loss of every loss_rows sequences float32 or None, "
+                           "logits [sequences, num_labels] float32).");
 PyDoc_STRVAR(backward_doc, "backward(loss_scale=1.0, dlogits=None)\n--\n\n"
                            "Adds the gradient of loss_scale * loss + sum(dlogits * logits).");
 PyDoc_STRVAR(update_doc, "update(groups, group_of, step, max_grad_norm=0.0)\n--\n\n"
@@ -594,6 +663,8 @@ static PyMethodDef model_methods[] = {
     {"reload_moments", model_reload_moments, METH_NOARGS, "To be called after moments changed."},
     {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
      forward_doc},
+    {"evaluate", (PyCFunction)(void (*)(void))model_evaluate, METH_VARARGS | METH_KEYWORDS,
+     evaluate_doc},
     {"backward", (PyCFunction)(void (*)(void))model_backward, METH_VARARGS | METH_KEYWORDS,
      backward_doc},
     {"zero_gradients", model_zero_gradients, METH_NOARGS, "Drops the gradients."},
@@ -611,6 +682,7 @@ static PyGetSetDef model_attributes[] = {
      "whether backward ran since gradients were zeroed", NULL},
     {"problem_type", model_get_problem_type, model_set_problem_type,
      "which loss: Hugging Face's names", NULL},
+    {"threads", model_get_threads, model_set_threads, "on how many threads it runs", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -387,7 +387,10 @@ static ft_status encode_batch(batch *work, int64_t rows)
     size_t bytes = count_bytes(work->first, work->second, rows);
     int threads = work->options->threads;
     if (threads <= 0) {
-        threads = bytes < 2 * BYTES_A_THREAD ? 1 : ft_thread_count();
+        /* Asked even where one thread will do: a wrong setting should not wait for a long text. */
+        FT_FORWARD(ft_thread_count(&threads));
+        if (bytes < 2 * BYTES_A_THREAD)
+            threads = 1;
         if ((size_t)threads > bytes / BYTES_A_THREAD + 1)
             threads = (int)(bytes / BYTES_A_THREAD + 1);
     }

@@ -126,6 +126,9 @@ class SaveStrategy(enum.StrEnum):
 class TrainingArguments:
     """How to train: transformers' TrainingArguments, its names, order and defaults.
 
+    num_threads is ftcore's own: on how many threads the model runs from the next train, evaluate or
+    predict on. None leaves it as it is: OMP_NUM_THREADS, or the processors at hand.
+
     Raises TypeError for a name that transformers does not have, ValueError for a value that is
     wrong or not supported.
     """
@@ -244,6 +247,7 @@ class TrainingArguments:
     do_predict: bool = False
     resume_from_checkpoint: str | None = None
     local_rank: int = -1
+    num_threads: int | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         fields = dataclasses.fields(self)
@@ -259,12 +263,22 @@ class TrainingArguments:
             if name not in defaults:
                 raise TypeError(_unknown(name))
         for name, default in defaults.items():
-            setattr(self, name, plain_number(given.get(name, default)))
-        self._refuse_unsupported(defaults)
+            setattr(self, name, given.get(name, default))
+        self.check()
+
+    def check(self) -> None:
+        """Looks at all values, which may have been set since the arguments were made.
+
+        Raises ValueError for one that is wrong or not supported.
+        """
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, plain_number(getattr(self, field.name)))
+        self._refuse_unsupported()
         self._check_numbers()
         self._settle()
 
-    def _refuse_unsupported(self, defaults: dict[str, Any]) -> None:
+    def _refuse_unsupported(self) -> None:
+        defaults = _defaults(dataclasses.fields(self))
         if self.report_to in ("all", ["all"], ["none"], None):
             self.report_to = "none"
         for name, alternative in _ALTERNATIVES.items():
@@ -325,6 +339,14 @@ class TrainingArguments:
             raise ValueError("num_train_epochs and max_steps must be numbers")
         if self.max_steps != int(self.max_steps):
             raise ValueError(f"max_steps must be an integer, got {self.max_steps!r}")
+        threads = self.num_threads
+        if threads is not None and (
+            isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024
+        ):
+            raise ValueError(
+                "num_threads must be an integer from 1 to 1024, or None to leave the choice to "
+                f"OpenMP, got {threads!r}"
+            )
         for name in ("seed", "data_seed"):
             value = getattr(self, name)
             if value is not None and (
@@ -449,8 +471,9 @@ class TrainingArguments:
 
 
 def as_training_arguments(args: Any) -> TrainingArguments:
-    """ftcore's TrainingArguments of transformers' (or of ftcore's own, which stay as they are)."""
+    """ftcore's TrainingArguments of transformers', or ftcore's own, checked once more."""
     if isinstance(args, TrainingArguments):
+        args.check()
         return args
     if not any(base.__name__ == "TrainingArguments" for base in type(args).__mro__):
         raise TypeError(f"args must be TrainingArguments, got {type(args).__name__}")

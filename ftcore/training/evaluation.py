@@ -26,18 +26,22 @@ def run_evaluation(
     finite where any is.
     """
     model.eval()
+    model.forget_run()
     logits: list[NDArray[np.float32]] = []
     labels: list[NDArray[Any]] = []
     losses: list[tuple[float, int]] = []
-    for batch in loader.batches(np.arange(loader.rows, dtype=np.int64)):
-        _, loss, batch_logits = model.run(batch, wants_gradient=False)
-        if loss is not None:
-            losses.append((loss, batch.sequences))
+    for batch, batch_size in loader.passes():
+        means, batch_logits = model.core.evaluate(batch, batch_size)
+        starts = range(0, batch.sequences, batch_size)
+        counts = [min(batch_size, batch.sequences - start) for start in starts]
+        if means is not None:
+            losses += zip(means.tolist(), counts, strict=True)
         if wants_logits:
             logits.append(batch_logits)
             if batch.labels is not None:
                 labels.append(np.array(batch.labels))
-        after_batch()
+        for _ in counts:
+            after_batch()
     finite = [entry for entry in losses if math.isfinite(entry[0])] or losses
     rows = sum(count for _, count in finite)
     mean = sum(loss * count for loss, count in finite) / rows if finite else None

@@ -17,6 +17,9 @@ from ftcore.modeling.sequence_classification import SequenceClassifier
 IGNORED_LABEL = -100
 # transformers takes a label under any of these names.
 _LABELS = ("labels", "label", "label_ids")
+# Tokens that go through the model at once in evaluation: enough for matrix products to run at their
+# full rate; more would only take memory.
+_PASS_TOKENS = 2048
 # How many rows are checked at a time, before training.
 _CHECKED = 4096
 
@@ -48,6 +51,12 @@ class BatchLoader:
         """The batches of an epoch in which the rows come in `order`, from batch `first` on."""
         for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):
             yield self.batch(order[start : start + self.batch_size])
+
+    def passes(self) -> Iterator[tuple[_core.Batch, int]]:
+        """The batches in the data set's order, as they go through the model in evaluation: one, or
+        several end to end, each of as many rows as the number beside them (the last: of fewer)."""
+        for batch in self.batches(np.arange(self.rows, dtype=np.int64)):
+            yield batch, batch.sequences
 
     def check(self, needs_labels: bool) -> None:
         """Looks at the rows before any work is done with them.
@@ -85,6 +94,18 @@ class PackedLoader(BatchLoader):
         length = -(-length // self._multiple) * self._multiple
         self.padded_tokens = batch.sequences * length
         return batch
+
+    def passes(self) -> Iterator[tuple[_core.Batch, int]]:
+        order = np.arange(min(self.rows, len(self) * self.batch_size), dtype=np.int64)
+        ends = np.cumsum(self._columns.lengths(), dtype=np.int64)
+        start = 0
+        while start < len(order):
+            limit = _PASS_TOKENS + (ends[start - 1] if start else 0)
+            stop = int(np.searchsorted(ends, limit, "right"))
+            if stop < len(order):  # only the last batch may be cut short
+                stop = start + max((stop - start) // self.batch_size, 1) * self.batch_size
+            yield self.batch(order[start:stop]), self.batch_size
+            start = stop
 
     def check(self, needs_labels: bool) -> None:
         super().check(needs_labels)

@@ -171,6 +171,7 @@ class Trainer:
         FloatingPointError naming the step where a loss is not finite, the weights being those
         before that step; KeyboardInterrupt between steps.
         """
+        self._follow_arguments()
         checkpointing.sweep(pathlib.Path(self.args.output_dir))
         checkpoint = self._find_checkpoint(resume_from_checkpoint)
         if self.train_dataset is None:
@@ -191,9 +192,13 @@ class Trainer:
                 return self._train(loader, checkpoint)
         finally:
             self._eval_loaders.clear()
-            for callback in self.callback_handler.callbacks:
-                if isinstance(callback, ProgressCallback):
-                    callback.close()
+            self._close_progress()
+
+    def _follow_arguments(self) -> None:
+        """Checks the arguments, which may have been changed since, before work is done by them."""
+        self.args = as_training_arguments(self.args)
+        if self.args.num_threads is not None:
+            self.model.core.threads = self.args.num_threads
 
     def _make_eval_loaders(self) -> None:
         """Reads and checks the data sets that training will evaluate on, before its first step."""
@@ -457,6 +462,7 @@ class Trainer:
         eval_dataset: instead of Trainer's; a dict of data sets is evaluated one after the other.
         """
         _refuse_ignored_keys(ignore_keys)
+        self._follow_arguments()
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if isinstance(dataset, str):
             dataset = self.eval_dataset[dataset]
@@ -468,9 +474,13 @@ class Trainer:
                 metrics |= self.evaluate(part, metric_key_prefix=f"{metric_key_prefix}_{name}")
             return metrics
         wants_logits = self.compute_metrics is not None and not self.args.prediction_loss_only
-        _, _, metrics = self._run_evaluation(dataset, metric_key_prefix, wants_logits)
-        self.log(metrics)
-        self._event("on_evaluate", metrics=metrics)
+        try:
+            _, _, metrics = self._run_evaluation(dataset, metric_key_prefix, wants_logits)
+            self.log(metrics)
+            self._event("on_evaluate", metrics=metrics)
+        except BaseException:
+            self._close_progress()
+            raise
         return metrics
 
     def predict(
@@ -478,9 +488,14 @@ class Trainer:
     ) -> PredictionOutput:
         """PredictionOutput(logits float32 [rows, num_labels], labels or None, metrics)."""
         _refuse_ignored_keys(ignore_keys)
+        self._follow_arguments()
         wants_logits = not self.args.prediction_loss_only
-        result = self._run_evaluation(test_dataset, metric_key_prefix, wants_logits)
-        self._event("on_predict", metrics=result[2])
+        try:
+            result = self._run_evaluation(test_dataset, metric_key_prefix, wants_logits)
+            self._event("on_predict", metrics=result[2])
+        except BaseException:
+            self._close_progress()
+            raise
         return PredictionOutput(*result)
 
     def _run_evaluation(
@@ -612,6 +627,11 @@ class Trainer:
         self.control = self.callback_handler.call(
             event, self.args, self.state, self.control, **kwargs
         )
+
+    def _close_progress(self) -> None:
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, ProgressCallback):
+                callback.close()
 
     def _share(self, train_loader: BatchLoader | None) -> None:
         """What callbacks get by keyword, as it is now."""

@@ -10,6 +10,8 @@ from ftcore.training.arguments import _ALTERNATIVES, as_training_arguments
 REFERENCE = "5.23."
 # Filled in by transformers from the machine it runs on.
 MACHINE = {"accelerator_config", "fsdp", "fsdp_config", "debug"}
+# Those that transformers does not have.
+OWN = {"num_threads"}
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +22,10 @@ def theirs():
     return transformers.TrainingArguments
 
 
-def test_has_the_fields_of_transformers_in_their_order(theirs):
+def test_has_the_fields_of_transformers_in_their_order_and_one_of_its_own(theirs):
     assert [f.name for f in dataclasses.fields(TrainingArguments)] == [
-        f.name for f in dataclasses.fields(theirs)
+        *(f.name for f in dataclasses.fields(theirs)),
+        "num_threads",
     ]
 
 
@@ -33,7 +36,7 @@ def test_settles_on_the_values_transformers_settles_on(theirs, tmp_path):
     differing = {
         f.name
         for f in dataclasses.fields(ours)
-        if getattr(ours, f.name) != getattr(reference, f.name) and f.name not in MACHINE
+        if f.name not in MACHINE | OWN and getattr(ours, f.name) != getattr(reference, f.name)
     }
     # None and False both leave it off.
     assert differing <= {"activation_checkpointing", "gradient_checkpointing"}
@@ -106,6 +109,12 @@ def test_tolerates_every_way_of_reporting_to_nobody(tmp_path, report_to):
         ({"logging_steps": 0}, "logging_steps"),
         ({"save_steps": 2.5}, "save_steps"),
         ({"seed": -1}, "seed"),
+        ({"num_threads": 0}, "num_threads"),
+        ({"num_threads": -2}, "num_threads"),
+        ({"num_threads": True}, "num_threads"),
+        ({"num_threads": 2.0}, "num_threads"),
+        ({"num_threads": "2"}, "num_threads"),
+        ({"num_threads": 10**30}, "num_threads"),
         ({"load_best_model_at_end": True}, "load_best_model_at_end"),
         ({"save_strategy": "best", "eval_strategy": "epoch"}, "metric_for_best_model"),
         (
@@ -122,6 +131,30 @@ def test_tolerates_every_way_of_reporting_to_nobody(tmp_path, report_to):
 def test_refuses_wrong_values_by_name(tmp_path, options, named):
     with pytest.raises(ValueError, match=named):
         TrainingArguments(tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fp16", True),
+        ("per_device_train_batch_size", 0),
+        ("num_threads", 0),
+        ("eval_strategy", "sometimes"),
+        ("learning_rate", "fast"),
+    ],
+)
+def test_what_is_set_later_is_checked_too(tmp_path, name, value):
+    args = TrainingArguments(tmp_path)
+    setattr(args, name, value)
+    with pytest.raises(ValueError, match=name):
+        args.check()
+
+
+def test_checking_again_changes_nothing(tmp_path):
+    args = TrainingArguments(tmp_path, eval_strategy="steps", report_to="none", num_threads=2)
+    before = args.to_dict()
+    args.check()
+    assert args.to_dict() == before
 
 
 def test_refuses_unknown_names():

@@ -10,8 +10,6 @@
 #include "backend/reference/reference.h"
 #include "common/memory.h"
 
-enum { MOST_THREADS = 1024 };
-
 /* The process in which OpenMP's threads were started. They do not survive a fork, and libgomp waits
  * for them for ever. */
 static _Atomic pid_t openmp_process;
@@ -44,6 +42,26 @@ static void cpu_destroy(ft_backend *backend)
     ft_products_destroy(cpu->products);
     ft_release(cpu->scratch);
     free(cpu);
+}
+
+static int cpu_threads(const ft_backend *backend)
+{
+    return ((const ft_cpu *)backend)->threads;
+}
+
+/* oneDNN's primitives divide their work when they are made, and scratch has a part per thread. */
+static ft_status cpu_set_threads(ft_backend *backend, int threads)
+{
+    ft_cpu *cpu = ft_cpu_of(backend);
+    FT_FORWARD(ft_backend_check_threads(threads));
+    if (threads == cpu->threads)
+        return FT_OK;
+    ft_products_drop(cpu->products);
+    ft_release(cpu->scratch);
+    cpu->scratch = NULL;
+    cpu->scratch_floats = 0;
+    cpu->threads = threads;
+    return FT_OK;
 }
 
 static bool always(void)
@@ -107,6 +125,8 @@ static const ft_backend_operations cpu_operations = {
     .name = "cpu",
     .destroy = cpu_destroy,
     .check_precision = check_precision,
+    .threads = cpu_threads,
+    .set_threads = cpu_set_threads,
     .allocate = ft_host_allocate,
     .release = ft_host_release,
     .upload = ft_host_upload,
@@ -135,9 +155,6 @@ static const ft_backend_operations cpu_operations = {
 ft_status ft_backend_cpu_create(int threads, ft_backend **out)
 {
     *out = NULL;
-    /* libgomp ends the process where it cannot start a thread. */
-    FT_RETURN_IF(threads > MOST_THREADS, FT_ERROR_VALUE, "threads must be at most %d, got %d",
-                 MOST_THREADS, threads);
     const ft_cpu_kernels *kernels = NULL;
     FT_FORWARD(choose_kernels(&kernels));
     ft_cpu *cpu = calloc(1, sizeof *cpu);

@@ -62,7 +62,7 @@ static void primitive_release(primitive *p)
     free(p);
 }
 
-static void drop_all(ft_products *products)
+void ft_products_drop(ft_products *products)
 {
     for (int i = 0; i < SLOTS; i++) {
         primitive_release(products->slots[i]);
@@ -88,7 +88,7 @@ void ft_products_destroy(ft_products *p)
 {
     if (p == NULL)
         return;
-    drop_all(p);
+    ft_products_drop(p);
     if (p->stream)
         dnnl_stream_destroy(p->stream);
     if (p->engine)
@@ -240,7 +240,7 @@ static uint32_t hash(const ft_product *p)
 static dnnl_status_t find(ft_products *products, const ft_product *p, primitive **out)
 {
     if (products->count == CAPACITY)
-        drop_all(products);
+        ft_products_drop(products);
     uint32_t slot = hash(p) % SLOTS;
     while (products->slots[slot] != NULL && !same(&products->slots[slot]->product, p))
         slot = (slot + 1) % SLOTS;

@@ -21,8 +21,11 @@ typedef struct ft_products ft_products;
 ft_status ft_products_create(ft_products **out);
 void ft_products_destroy(ft_products *);
 
-/* On OpenMP's current number of threads, which must be the same for each call. `operation` names
- * the caller in the message of a failure. */
+/* Forgets the primitives: to be called before products run on another number of threads. */
+void ft_products_drop(ft_products *);
+
+/* On OpenMP's current number of threads, the same for each call since the last ft_products_drop.
+ * `operation` names the caller in the message of a failure. */
 ft_status ft_products_run(ft_products *, const char *operation, ft_product, const float *a,
                           const float *b, const float *bias, float *c);
 

@@ -17,10 +17,24 @@ static ft_status check_precision(ft_backend *backend, ft_precision precision)
     return FT_OK;
 }
 
+static int reference_threads(const ft_backend *backend)
+{
+    (void)backend;
+    return 1;
+}
+
+static ft_status reference_set_threads(ft_backend *backend, int threads)
+{
+    (void)backend;
+    return ft_backend_check_threads(threads);
+}
+
 static const ft_backend_operations reference_operations = {
     .name = "reference",
     .destroy = reference_destroy,
     .check_precision = check_precision,
+    .threads = reference_threads,
+    .set_threads = reference_set_threads,
     .allocate = ft_host_allocate,
     .release = ft_host_release,
     .upload = ft_host_upload,

@@ -1,0 +1,144 @@
+"""How many threads work: the step's (OpenMP's) and the tokenizer's (ftcore's own)."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tokenizer_support import VOCAB
+
+from ftcore import BertForSequenceClassification, Trainer, TrainingArguments, set_seed
+from ftcore.tokenization import BertTokenizer
+
+COUNTS = [1, 2, 4]
+
+
+def rows(count=32):
+    generator = np.random.default_rng(0)
+    return [
+        {"input_ids": [2, *generator.integers(5, 50, 3 + i % 13).tolist(), 3], "labels": i % 2}
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def train(small_config, tmp_path):
+    """Trains a model wide enough for its operations to be divided; returns it and its losses."""
+    small_config.hidden_size, small_config.intermediate_size = 128, 256
+    small_config.hidden_dropout_prob = 0.1
+
+    def run(**options):
+        set_seed(0)
+        model = BertForSequenceClassification(small_config)
+        args = TrainingArguments(
+            tmp_path,
+            max_steps=4,
+            per_device_train_batch_size=16,
+            logging_steps=1,
+            disable_tqdm=True,
+            save_strategy="no",
+            **options,
+        )
+        trainer = Trainer(model, args, train_dataset=rows(), eval_dataset=rows(8))
+        trainer.train()
+        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        return trainer, [*losses, trainer.evaluate()["eval_loss"]]
+
+    return run
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.onednn
+def test_any_number_of_threads_trains_alike(train):
+    _, expected = train(num_threads=1)
+    for count in COUNTS:
+        trainer, losses = train(num_threads=count)
+        assert trainer.model.core.threads == count
+        assert losses == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.onednn
+def test_the_number_may_change_between_runs(train, small_model):
+    trainer, _ = train(num_threads=2)
+    loss = trainer.evaluate()["eval_loss"]
+    for count in (4, 1, 3):
+        trainer.args.num_threads = count
+        assert trainer.evaluate()["eval_loss"] == pytest.approx(loss, rel=1e-5)
+        assert trainer.model.core.threads == count
+    trainer.args.num_threads = None  # leaves what is
+    trainer.evaluate()
+    assert trainer.model.core.threads == 3
+
+
+def test_a_number_that_is_none_is_refused_before_any_work(train):
+    trainer, _ = train()
+    steps = trainer.optimizer.steps
+    trainer.args.num_threads = 0
+    with pytest.raises(ValueError, match="num_threads must be an integer from 1 to 1024"):
+        trainer.train()
+    assert trainer.optimizer.steps == steps
+
+
+def test_the_core_refuses_what_is_no_number_of_threads(small_model):
+    core = small_model.core
+    before = core.threads
+    for value, message in {
+        0: "threads must be at least 1, got 0",
+        -1: "threads must be at least 1, got -1",
+        1025: "threads must be at most 1024, got 1025",
+        2**31: "threads = 2147483648 is out of range",
+        -(2**80): "is out of range",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            core.threads = value
+    for value in (True, 1.0, "1", None):
+        with pytest.raises(TypeError, match="threads must be an integer"):
+            core.threads = value
+    with pytest.raises(TypeError):
+        del core.threads
+    assert core.threads == before
+
+
+# Prints the model's threads, and how many the process has after a step that uses all of them.
+STEP = """
+import os
+import numpy as np
+from ftcore import BertConfig, BertForSequenceClassification
+before = len(os.listdir("/proc/self/task"))
+model = BertForSequenceClassification(BertConfig(hidden_size=128, num_hidden_layers=1,
+    num_attention_heads=2, intermediate_size=256, vocab_size=50))
+model(np.full((16, 20), 5), labels=np.zeros(16, int)).loss.backward()
+print(model.core.threads, len(os.listdir("/proc/self/task")) - before + 1)
+"""
+
+
+@pytest.mark.onednn
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted in /proc")
+@pytest.mark.parametrize("count", COUNTS)
+def test_omp_num_threads_is_followed(count):
+    done = run_python(STEP, OMP_NUM_THREADS=str(count))
+    assert done.stdout.split() == [str(count)] * 2, done.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "100000", " "])
+def test_ftcore_threads_that_is_no_number_is_refused_by_name(monkeypatch, value):
+    tokenizer = BertTokenizer(VOCAB)
+    monkeypatch.setenv("FTCORE_THREADS", value)
+    with pytest.raises(ValueError, match="FTCORE_THREADS must be a number from 1 to 256"):
+        tokenizer("the")
+    monkeypatch.setenv("FTCORE_THREADS", "3")
+    assert tokenizer("the")["input_ids"]
+
+
+def test_an_empty_ftcore_threads_is_as_good_as_none(monkeypatch):
+    monkeypatch.setenv("FTCORE_THREADS", "")
+    assert BertTokenizer(VOCAB)("the")["input_ids"]
