@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Floats = NDArray[np.float32]
+_Operand = NDArray[np.float32] | NDArray[np.uint16]
 _Dropout = tuple[float, int, int, int, int] | None
 
 @final
@@ -14,15 +15,21 @@ class Backend:
     """A backend's operations, one method each: what csrc/backend/backend.h describes, on NumPy
     arrays. For tests and for reading along; the train step does not come through here.
 
-    Matrices are C-contiguous float32 (q, k and v of attention may be columns of a wider matrix).
-    Nothing is converted. ValueError: a wrong shape or value; TypeError: a wrong type; IndexError:
-    an id or label out of range. Dropout is (p, seed, step, micro_step, site) or None. With
-    accumulate=True the gradients of parameters are added to copies of `into`."""
+    Matrices are C-contiguous (q, k and v of attention may be columns of a wider matrix). Those
+    annotated _Operand hold float32, or bfloat16 as uint16 (a float32's upper half: NumPy has no
+    bfloat16), all those of a call and of its results the same. _Floats are float32 in either case.
+
+    Nothing is converted. ValueError: a wrong shape or value, or a precision that the backend does
+    not take; TypeError: a wrong type; IndexError: an id or label out of range. Dropout is
+    (p, seed, step, micro_step, site) or None. With accumulate=True the gradients of parameters are
+    added to copies of `into`. stream is what was not yet rounded, or None unless asked for."""
 
     name: str
     """"cpu" or "reference" """
     def __new__(cls, name: str, threads: int = 0) -> Self:
         """name: "auto", "cpu" or "reference". threads: 0 for as many as OpenMP chooses."""
+    def supports(self, precision: str) -> bool:
+        """Whether operands of "float32" or "bfloat16" are taken, on this processor."""
     def embedding_forward(
         self,
         input_ids: NDArray[np.int32],
@@ -36,9 +43,11 @@ class Backend:
         eps: float,
         rows: int = -1,
         dropout: _Dropout = None,
-    ) -> tuple[_Floats, _Floats, _Floats, _Floats]:
-        """ids [tokens], tables [any, hidden] -> (out, sum [rows, hidden], mean, rstd [rows]);
-        rows -1: as many as tokens."""
+        precision: str = "float32",
+        stream: bool = False,
+    ) -> tuple[_Operand, _Floats, _Floats, _Floats, _Floats | None]:
+        """ids [tokens], tables [any, hidden] -> (out, sum [rows, hidden], mean, rstd [rows],
+        stream [rows, hidden]); rows -1: as many as tokens. precision: out's."""
     def embedding_backward(
         self,
         dout: _Floats,
@@ -58,71 +67,74 @@ class Backend:
         into: (dword, dposition, dtype, dgamma, dbeta); the tables are added to in any case."""
     def linear_forward(
         self,
-        x: _Floats,
-        weight: _Floats,
+        x: _Operand,
+        weight: _Operand,
         bias: _Floats,
         activation: str = "none",
         keep: bool = True,
-    ) -> tuple[_Floats, _Floats | None]:
+    ) -> tuple[_Operand, _Operand | None]:
         """x [rows, in], weight [out, in], bias [out]; activation "none", "gelu", "tanh" or "relu"
         -> (y [rows, out], the pre-activation [rows, out] or None)."""
     def linear_backward(
         self,
-        dy: _Floats,
-        x: _Floats,
-        weight: _Floats,
+        dy: _Operand,
+        x: _Operand,
+        weight: _Operand,
         activation: str = "none",
-        kept: _Floats | None = None,
+        kept: _Operand | None = None,
         want_dx: bool = True,
         add_to_dx: _Floats | None = None,
         accumulate: bool = False,
         into: tuple[_Floats, _Floats] | None = None,
-    ) -> tuple[_Floats, _Floats | None, _Floats, _Floats]:
+        float32_dx: bool = False,
+    ) -> tuple[_Operand, _Operand | None, _Floats, _Floats]:
         """kept: GELU's pre-activation, tanh's or ReLU's y
-        -> (the pre-activation's gradient, dx or None, dweight, dbias). into: (dweight, dbias)."""
+        -> (the pre-activation's gradient, dx or None, dweight, dbias). into: (dweight, dbias).
+        dx is float32 with float32_dx, or where it is added to."""
     def attention_forward(
         self,
-        q: _Floats,
-        k: _Floats,
-        v: _Floats,
+        q: _Operand,
+        k: _Operand,
+        v: _Operand,
         cu_seqlens: NDArray[np.int32],
         heads: int,
         key_starts: NDArray[np.int32] | None = None,
         first_only: bool = False,
         dropout: _Dropout = None,
-    ) -> tuple[_Floats, _Floats]:
+    ) -> tuple[_Operand, _Floats]:
         """q [query rows, heads * head_dim], k and v [rows, heads * head_dim]; query rows are
         sequences with first_only, rows otherwise -> (out like q, lse [heads, query rows])."""
     def attention_backward(
         self,
-        dout: _Floats,
-        q: _Floats,
-        k: _Floats,
-        v: _Floats,
+        dout: _Operand,
+        q: _Operand,
+        k: _Operand,
+        v: _Operand,
         lse: _Floats,
         cu_seqlens: NDArray[np.int32],
         heads: int,
         key_starts: NDArray[np.int32] | None = None,
         first_only: bool = False,
         dropout: _Dropout = None,
-    ) -> tuple[_Floats, _Floats, _Floats]:
+    ) -> tuple[_Operand, _Operand, _Operand]:
         """-> (dq, dk, dv), their rows as far apart as those of q, k and v."""
     def residual_norm_forward(
         self,
-        x: _Floats,
+        x: _Operand,
         residual: _Floats,
         gamma: _Floats,
         beta: _Floats,
         eps: float,
         tokens: int = -1,
         dropout: _Dropout = None,
-    ) -> tuple[_Floats, _Floats, _Floats, _Floats]:
-        """x, residual [rows, hidden] -> (y, sum [rows, hidden], mean, rstd [rows]); tokens -1: all
-        rows."""
+        stream: bool = False,
+    ) -> tuple[_Operand, _Operand, _Floats, _Floats, _Floats | None]:
+        """x, residual [rows, hidden] -> (y, sum [rows, hidden], mean, rstd [rows], stream
+        [rows, hidden]); tokens -1: all rows."""
     def residual_norm_backward(
         self,
         dy: _Floats,
-        sum: _Floats,
+        sum: _Operand,
         mean: _Floats,
         rstd: _Floats,
         gamma: _Floats,
@@ -131,11 +143,10 @@ class Backend:
         in_place: bool = False,
         accumulate: bool = False,
         into: tuple[_Floats, _Floats] | None = None,
-    ) -> tuple[_Floats, _Floats | None, _Floats, _Floats]:
+    ) -> tuple[_Floats, _Operand, _Floats, _Floats]:
         """-> (dresidual, dx [rows, hidden], dgamma, dbeta [hidden]). in_place: dresidual is
-        computed in dy's memory, and dx too where nothing is dropped (None is returned for it).
-        into: (dgamma, dbeta)."""
-    def first_rows_gather(self, x: _Floats, cu_seqlens: NDArray[np.int32]) -> _Floats: ...
+        computed in dy's memory. into: (dgamma, dbeta)."""
+    def first_rows_gather(self, x: _Operand, cu_seqlens: NDArray[np.int32]) -> _Operand: ...
     def first_rows_scatter(
         self, dfirst: _Floats, dx: _Floats, cu_seqlens: NDArray[np.int32]
     ) -> None:
@@ -167,9 +178,13 @@ class Backend:
         step: int,
         scale: float = 1.0,
         flags: NDArray[np.uint8] | None = None,
+        shadow: NDArray[np.uint16] | None = None,
     ) -> None:
         """One step in place, step counting from 1, of [count] or of [rows, width] whose rows
-        without a flag are only decayed. The gradient is multiplied by scale."""
+        without a flag are only decayed. The gradient is multiplied by scale. shadow, like
+        parameter: its copy in bfloat16, kept up to date."""
+    def to_bfloat16(self, x: _Floats) -> NDArray[np.uint16]:
+        """x [count], rounded to nearest, ties to even."""
     def zero_rows(self, x: _Floats, flags: NDArray[np.uint8] | None = None) -> None:
         """x [count], or the flagged rows of x [rows, width], in place."""
 

@@ -71,23 +71,44 @@ void *ft_operand_writable(PyObject *object, const char *name, int type, int dime
     return data;
 }
 
-float *ft_operand_strided(PyObject *object, const char *name, npy_intp rows, npy_intp columns,
-                          int32_t *stride)
+int ft_operand_type(ft_precision precision)
 {
-    if (check(object, name, NPY_FLOAT32, FT_SHAPE(rows, columns)) < 0)
+    return precision == FT_BFLOAT16 ? NPY_UINT16 : NPY_FLOAT32;
+}
+
+int ft_operand_precision(PyObject *object, const char *name, ft_precision *out)
+{
+    if (PyArray_Check(object)) {
+        int type = PyArray_TYPE((PyArrayObject *)object);
+        *out = type == NPY_UINT16 ? FT_BFLOAT16 : FT_FLOAT32;
+        if (type == NPY_UINT16 || type == NPY_FLOAT32)
+            return 0;
+        PyErr_Format(PyExc_TypeError,
+                     "%s must be an array of float32, or of uint16 that holds bfloat16, got %S",
+                     name, (PyObject *)PyArray_DESCR((PyArrayObject *)object));
+    } else {
+        PyErr_Format(PyExc_TypeError, "%s must be a NumPy array", name);
+    }
+    return -1;
+}
+
+void *ft_operand_strided(PyObject *object, const char *name, int type, npy_intp rows,
+                         npy_intp columns, int32_t *stride)
+{
+    if (check(object, name, type, FT_SHAPE(rows, columns)) < 0)
         return NULL;
     PyArrayObject *array = (PyArrayObject *)object;
+    npy_intp item = PyArray_ITEMSIZE(array);
     npy_intp width = PyArray_DIM(array, 1), row = PyArray_STRIDE(array, 0);
     if (PyArray_DIM(array, 0) <= 1)
-        row = width * (npy_intp)sizeof(float);
-    if ((width > 1 && PyArray_STRIDE(array, 1) != sizeof(float)) || row % (npy_intp)sizeof(float) ||
-        row < width * (npy_intp)sizeof(float) || row / (npy_intp)sizeof(float) > INT32_MAX ||
-        !PyArray_ISALIGNED(array)) {
+        row = width * item;
+    if ((width > 1 && PyArray_STRIDE(array, 1) != item) || row % item || row < width * item ||
+        row / item > INT32_MAX || !PyArray_ISALIGNED(array)) {
         PyErr_Format(PyExc_ValueError,
                      "%s must have contiguous rows, at a distance that is positive", name);
         return NULL;
     }
-    *stride = (int32_t)(row / (npy_intp)sizeof(float));
+    *stride = (int32_t)(row / item);
     return PyArray_DATA(array);
 }
 
@@ -228,16 +249,16 @@ void *ft_results_add_copy(ft_results *r, PyObject *from, const char *name, int t
     return copy;
 }
 
-float *ft_results_add_strided(ft_results *r, npy_intp rows, npy_intp columns, npy_intp stride)
+void *ft_results_add_strided(ft_results *r, int type, npy_intp rows, npy_intp columns,
+                             npy_intp stride)
 {
-    PyObject *whole = PyArray_ZEROS(2, ((npy_intp[]){rows, stride}), NPY_FLOAT32, 0);
+    PyObject *whole = PyArray_ZEROS(2, ((npy_intp[]){rows, stride}), type, 0);
     if (whole == NULL)
         return NULL;
     void *data = PyArray_DATA((PyArrayObject *)whole);
-    PyObject *view =
-        PyArray_New(&PyArray_Type, 2, (npy_intp[]){rows, columns}, NPY_FLOAT32,
-                    (npy_intp[]){stride * (npy_intp)sizeof(float), (npy_intp)sizeof(float)}, data,
-                    0, NPY_ARRAY_WRITEABLE | NPY_ARRAY_ALIGNED, NULL);
+    PyObject *view = PyArray_New(&PyArray_Type, 2, (npy_intp[]){rows, columns}, type,
+                                 PyArray_STRIDES((PyArrayObject *)whole), data, 0,
+                                 NPY_ARRAY_WRITEABLE | NPY_ARRAY_ALIGNED, NULL);
     if (view == NULL) {
         Py_DECREF(whole);
         return NULL;

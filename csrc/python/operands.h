@@ -24,9 +24,15 @@ void *ft_operand(PyObject *object, const char *name, int type, int dimensions,
 void *ft_operand_writable(PyObject *object, const char *name, int type, int dimensions,
                           const npy_intp *shape);
 
-/* A float32 matrix whose rows may be further apart than they are long: *stride is how far. */
-float *ft_operand_strided(PyObject *object, const char *name, npy_intp rows, npy_intp columns,
-                          int32_t *stride);
+/* What arrays of a precision hold: NPY_FLOAT32, or NPY_UINT16 for bfloat16, which NumPy lacks. */
+int ft_operand_type(ft_precision precision);
+
+/* The precision that an array's type stands for: 0, or -1 with TypeError. */
+int ft_operand_precision(PyObject *object, const char *name, ft_precision *out);
+
+/* A matrix of that type whose rows may be further apart than they are long: *stride is how far. */
+void *ft_operand_strided(PyObject *object, const char *name, int type, npy_intp rows,
+                         npy_intp columns, int32_t *stride);
 
 npy_intp ft_operand_size(PyObject *array, int dimension);
 
@@ -56,8 +62,9 @@ void *ft_results_add(ft_results *, int type, int dimensions, const npy_intp *sha
 void *ft_results_add_copy(ft_results *, PyObject *from, const char *name, int type, int dimensions,
                           const npy_intp *shape);
 
-/* A float32 [rows, columns] view of memory whose rows are `stride` apart. */
-float *ft_results_add_strided(ft_results *, npy_intp rows, npy_intp columns, npy_intp stride);
+/* A [rows, columns] view of memory of that type whose rows are `stride` apart. */
+void *ft_results_add_strided(ft_results *, int type, npy_intp rows, npy_intp columns,
+                             npy_intp stride);
 
 void ft_results_add_none(ft_results *);
 void ft_results_drop(ft_results *);

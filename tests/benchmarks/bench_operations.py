@@ -87,7 +87,7 @@ def residual_norm(backend: _core.Backend) -> tuple[Pair, Pair]:
     def forward():
         return backend.residual_norm_forward(x, residual, gamma, beta, 1e-12, TOKENS, DROPOUT)
 
-    _, total, mean, rstd = forward()
+    _, total, mean, rstd, _ = forward()
     tensors = [leaf(PADDED, HIDDEN), leaf(PADDED, HIDDEN), leaf(HIDDEN), leaf(HIDDEN)]
     tdy = torch.from_numpy(normal(PADDED, HIDDEN))
 

@@ -168,7 +168,7 @@ def embedding_gradient_inputs(rng, inputs, rows):
 
 def embedding_both(backend, inputs, dout, into, rows, dropout, padding_id, accumulate):
     tokens = len(inputs["input_ids"])
-    out, total, mean, rstd = backend.embedding_forward(
+    out, total, mean, rstd, _ = backend.embedding_forward(
         **inputs, eps=EPS, rows=rows, dropout=dropout
     )
     ids = {k: inputs[k] for k in ("input_ids", "position_ids", "token_type_ids")}
@@ -481,7 +481,7 @@ def norm_inputs(rng, rows, hidden):
 
 def norm_both(backend, inputs, tokens, dropout, **options):
     x, residual, gamma, beta, dy = inputs
-    y, total, mean, rstd = backend.residual_norm_forward(
+    y, total, mean, rstd, _ = backend.residual_norm_forward(
         x, residual, gamma, beta, EPS, tokens, dropout
     )
     back = backend.residual_norm_backward(dy, total, mean, rstd, gamma, tokens, dropout, **options)
