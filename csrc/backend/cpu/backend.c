@@ -116,7 +116,9 @@ static ft_status choose_kernels(const ft_cpu_kernels **out)
 static ft_status check_precision(ft_backend *backend, ft_precision precision)
 {
     (void)backend;
-    FT_RETURN_IF(precision == FT_BFLOAT16, FT_ERROR_VALUE, "the CPU backend computes in float32");
+    FT_RETURN_IF(precision == FT_BFLOAT16 && !ft_products_have_bfloat16(), FT_ERROR_VALUE,
+                 "bfloat16 is not supported on this processor, which has neither AVX-512 BF16 nor "
+                 "AMX: it would be slower than float32; train in float32");
     return FT_OK;
 }
 

@@ -6,8 +6,8 @@
 enum { COLUMN_BLOCK = 16 };
 
 /* oneDNN runs on what omp_get_max_threads says: ours, and then again the caller's own. */
-static ft_status product(ft_cpu *cpu, const char *operation, ft_product p, const float *a,
-                         const float *b, const float *bias, float *c)
+static ft_status product(ft_cpu *cpu, const char *operation, ft_product p, const void *a,
+                         const void *b, const float *bias, void *c)
 {
     int threads = omp_get_max_threads();
     omp_set_num_threads(cpu->threads);
@@ -23,8 +23,16 @@ ft_status ft_cpu_linear_forward(ft_backend *backend, const ft_linear *l)
         return FT_OK;
     FT_FORWARD(ft_cpu_begin(cpu, 0));
     bool keeps = l->activation == FT_ACTIVATION_GELU && l->kept != NULL;
-    float *sum = keeps ? l->kept : l->y, *y = l->y;
-    ft_product xw = {.m = l->rows, .n = l->out, .k = l->in, .b_transposed = true, .has_bias = true};
+    void *sum = keeps ? l->kept : l->y, *y = l->y;
+    ft_product xw = {
+        .precision = l->precision,
+        .c_precision = l->precision,
+        .m = l->rows,
+        .n = l->out,
+        .k = l->in,
+        .b_transposed = true,
+        .has_bias = true,
+    };
     FT_FORWARD(product(cpu, "linear_forward", xw, l->x, l->weight, l->bias, sum));
     if (l->activation == FT_ACTIVATION_NONE)
         return FT_OK;
@@ -53,10 +61,23 @@ ft_status ft_cpu_linear_backward(ft_backend *backend, const ft_linear_gradient *
     if (g->rows == 0)
         return FT_OK;
     if (g->dx != NULL) {
-        ft_product dyw = {.m = g->rows, .n = g->in, .k = g->out, .add = g->add_to_dx};
+        ft_product dyw = {
+            .precision = g->precision,
+            .c_precision = g->dx_precision,
+            .m = g->rows,
+            .n = g->in,
+            .k = g->out,
+            .add = g->add_to_dx,
+        };
         FT_FORWARD(product(cpu, "linear_backward", dyw, g->dy, g->weight, NULL, g->dx));
     }
     ft_product dyx = {
-        .m = g->out, .n = g->in, .k = g->rows, .a_transposed = true, .add = g->accumulate};
+        .precision = g->precision,
+        .m = g->out,
+        .n = g->in,
+        .k = g->rows,
+        .a_transposed = true,
+        .add = g->accumulate,
+    };
     return product(cpu, "linear_backward", dyx, g->dy, g->x, NULL, g->dweight);
 }

@@ -6,11 +6,18 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
+#include "backend/precision.h"
 #include "common/memory.h"
+
+/* What one primitive does: a product, or its columns [0, columns) alone. */
+typedef struct piece {
+    ft_product product;
+    int32_t columns;
+} piece;
 
 /* A primitive with the memory objects that it is run with; their data is set at each run. */
 typedef struct primitive {
-    ft_product product;
+    piece piece;
     dnnl_primitive_t run;
     dnnl_memory_t a, b, bias, c, scratchpad;
 } primitive;
@@ -84,6 +91,12 @@ ft_status ft_products_create(ft_products **out)
     return FT_OK;
 }
 
+bool ft_products_have_bfloat16(void)
+{
+    const int needed = dnnl_cpu_isa_avx512_core_bf16;
+    return ((int)dnnl_get_effective_cpu_isa() & needed) == needed;
+}
+
 void ft_products_destroy(ft_products *p)
 {
     if (p == NULL)
@@ -97,13 +110,14 @@ void ft_products_destroy(ft_products *p)
     free(p);
 }
 
-/* A matrix [rows, columns], stored row by row, or column by column where transposed. */
-static dnnl_status_t describe(int64_t rows, int64_t columns, bool transposed,
-                              dnnl_memory_desc_t *out)
+/* A matrix [rows, columns]: rows `stride` apart, or where transposed columns. */
+static dnnl_status_t describe(ft_precision precision, int64_t rows, int64_t columns,
+                              bool transposed, int64_t stride, dnnl_memory_desc_t *out)
 {
     const dnnl_dims_t dims = {rows, columns};
-    const dnnl_dims_t strides = {transposed ? 1 : columns, transposed ? rows : 1};
-    return dnnl_memory_desc_create_with_strides(out, 2, dims, dnnl_f32, strides);
+    const dnnl_dims_t strides = {transposed ? 1 : stride, transposed ? stride : 1};
+    dnnl_data_type_t type = precision == FT_BFLOAT16 ? dnnl_bf16 : dnnl_f32;
+    return dnnl_memory_desc_create_with_strides(out, 2, dims, type, strides);
 }
 
 #define DNNL_FORWARD(call)                                                                         \
@@ -121,13 +135,17 @@ typedef struct makings {
     dnnl_primitive_desc_t description;
 } makings;
 
-static dnnl_status_t describe_product(ft_products *products, const ft_product *p, makings *m)
+static dnnl_status_t describe_piece(ft_products *products, const piece *which, makings *m)
 {
-    DNNL_FORWARD(describe(p->m, p->k, p->a_transposed, &m->a));
-    DNNL_FORWARD(describe(p->k, p->n, p->b_transposed, &m->b));
-    DNNL_FORWARD(describe(p->m, p->n, false, &m->c));
+    const ft_product *p = &which->product;
+    int32_t columns = which->columns;
+    DNNL_FORWARD(
+        describe(p->precision, p->m, p->k, p->a_transposed, p->a_transposed ? p->m : p->k, &m->a));
+    DNNL_FORWARD(describe(p->precision, p->k, columns, p->b_transposed,
+                          p->b_transposed ? p->k : p->n, &m->b));
+    DNNL_FORWARD(describe(p->c_precision, p->m, columns, false, p->n, &m->c));
     if (p->has_bias)
-        DNNL_FORWARD(describe(1, p->n, false, &m->bias));
+        DNNL_FORWARD(describe(FT_FLOAT32, 1, columns, false, columns, &m->bias));
     DNNL_FORWARD(dnnl_primitive_attr_create(&m->attributes));
     DNNL_FORWARD(dnnl_primitive_attr_set_scratchpad_mode(m->attributes, dnnl_scratchpad_mode_user));
     if (p->add) {
@@ -176,14 +194,14 @@ static void makings_release(makings *m)
         dnnl_primitive_desc_destroy(m->description);
 }
 
-static dnnl_status_t primitive_create(ft_products *products, const ft_product *p, primitive **out)
+static dnnl_status_t primitive_create(ft_products *products, const piece *which, primitive **out)
 {
     primitive *made = *out = calloc(1, sizeof *made);
     if (made == NULL)
         return dnnl_out_of_memory;
     makings m = {0};
-    made->product = *p;
-    dnnl_status_t status = describe_product(products, p, &m);
+    made->piece = *which;
+    dnnl_status_t status = describe_piece(products, which, &m);
     if (status == dnnl_success)
         status = dnnl_primitive_create(&made->run, m.description);
     if (status == dnnl_success)
@@ -198,7 +216,7 @@ static dnnl_status_t primitive_create(ft_products *products, const ft_product *p
 
 typedef struct creation {
     ft_products *products;
-    const ft_product *product;
+    const piece *which;
     primitive **out;
     dnnl_status_t status;
 } creation;
@@ -206,48 +224,59 @@ typedef struct creation {
 static void *create_in_thread(void *argument)
 {
     creation *c = argument;
-    c->status = primitive_create(c->products, c->product, c->out);
+    c->status = primitive_create(c->products, c->which, c->out);
     return NULL;
 }
 
 /* A thread on which oneDNN once ran out of memory never makes a primitive again, although memory
  * may be there by now: so it is tried once more on a thread of its own. */
-static dnnl_status_t primitive_create_again(ft_products *products, const ft_product *p,
+static dnnl_status_t primitive_create_again(ft_products *products, const piece *which,
                                             primitive **out)
 {
-    creation c = {products, p, out, dnnl_out_of_memory};
+    creation c = {products, which, out, dnnl_out_of_memory};
     pthread_t thread;
     if (pthread_create(&thread, NULL, create_in_thread, &c) == 0)
         pthread_join(thread, NULL);
     return c.status;
 }
 
-static bool same(const ft_product *a, const ft_product *b)
+static bool same(const piece *x, const piece *y)
 {
-    return a->m == b->m && a->n == b->n && a->k == b->k && a->a_transposed == b->a_transposed &&
-           a->b_transposed == b->b_transposed && a->has_bias == b->has_bias && a->add == b->add;
+    const ft_product *a = &x->product, *b = &y->product;
+    return x->columns == y->columns && a->m == b->m && a->n == b->n && a->k == b->k &&
+           a->precision == b->precision && a->c_precision == b->c_precision &&
+           a->a_transposed == b->a_transposed && a->b_transposed == b->b_transposed &&
+           a->has_bias == b->has_bias && a->add == b->add;
 }
 
-static uint32_t hash(const ft_product *p)
+static uint32_t hash(const piece *which)
 {
-    uint32_t h = (uint32_t)p->m * 0x9E3779B1u;
-    h = (h ^ (uint32_t)p->n) * 0x85EBCA77u;
-    h = (h ^ (uint32_t)p->k) * 0xC2B2AE3Du;
-    h ^= (uint32_t)(p->a_transposed | p->b_transposed << 1 | p->has_bias << 2 | p->add << 3);
-    return (h * 0x27D4EB2Fu) >> 8;
+    const ft_product *p = &which->product;
+    const uint32_t values[] = {
+        (uint32_t)p->m,
+        (uint32_t)p->n,
+        (uint32_t)p->k,
+        (uint32_t)which->columns,
+        (uint32_t)(p->a_transposed | p->b_transposed << 1 | p->has_bias << 2 | p->add << 3 |
+                   p->precision << 4 | p->c_precision << 6),
+    };
+    uint32_t h = 0;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        h = (h ^ values[i]) * 0x9E3779B1u;
+    return h >> 8;
 }
 
-static dnnl_status_t find(ft_products *products, const ft_product *p, primitive **out)
+static dnnl_status_t find(ft_products *products, const piece *which, primitive **out)
 {
     if (products->count == CAPACITY)
         ft_products_drop(products);
-    uint32_t slot = hash(p) % SLOTS;
-    while (products->slots[slot] != NULL && !same(&products->slots[slot]->product, p))
+    uint32_t slot = hash(which) % SLOTS;
+    while (products->slots[slot] != NULL && !same(&products->slots[slot]->piece, which))
         slot = (slot + 1) % SLOTS;
     if (products->slots[slot] == NULL) {
-        dnnl_status_t status = primitive_create(products, p, &products->slots[slot]);
+        dnnl_status_t status = primitive_create(products, which, &products->slots[slot]);
         if (status == dnnl_out_of_memory)
-            status = primitive_create_again(products, p, &products->slots[slot]);
+            status = primitive_create_again(products, which, &products->slots[slot]);
         DNNL_FORWARD(status);
         products->count++;
     }
@@ -256,8 +285,8 @@ static dnnl_status_t find(ft_products *products, const ft_product *p, primitive 
 }
 
 /* oneDNN takes pointers to what it only reads without const. */
-static dnnl_status_t execute(ft_products *products, const primitive *p, const float *a,
-                             const float *b, const float *bias, float *c)
+static dnnl_status_t execute(ft_products *products, const primitive *p, const void *a,
+                             const void *b, const float *bias, void *c)
 {
     DNNL_FORWARD(dnnl_memory_set_data_handle(p->a, (void *)a));
     DNNL_FORWARD(dnnl_memory_set_data_handle(p->b, (void *)b));
@@ -277,37 +306,37 @@ static dnnl_status_t execute(ft_products *products, const primitive *p, const fl
     return dnnl_primitive_execute(p->run, products->stream, count, arguments);
 }
 
-/* oneDNN's two ways to a product, as measured on AVX-512: its BLAS-like sgemm is up to a tenth
- * faster where b is stored plainly (both products of a backward pass) and adds to c for nothing, a
- * primitive where b is transposed or there is a bias. On other processors sgemm is plain loops. */
-static bool suits_sgemm(const ft_product *p)
+/* How many of c's columns to do at a time. Where both operands are stored plainly (the gradient of
+ * a product's input), oneDNN's float32 kernel is slower over all of them than over a few hundred:
+ * by a fifth at [rows, 3072] x [3072, 768]. Measured on AVX-512 with oneDNN 3.2. */
+static int32_t columns_at_a_time(const ft_product *p)
 {
-#if defined(__x86_64__)
-    return !p->b_transposed && !p->has_bias;
-#else
-    (void)p;
-    return false;
-#endif
+    enum { LEAST = 192, MOST = 768, WHOLE_VECTORS = 64 };
+    if (p->precision != FT_FLOAT32 || p->a_transposed || p->b_transposed || p->has_bias)
+        return p->n;
+    int32_t half = (p->n / 2 + WHOLE_VECTORS - 1) / WHOLE_VECTORS * WHOLE_VECTORS;
+    return half < LEAST ? LEAST : half > MOST ? MOST : half;
 }
 
-static dnnl_status_t run_primitive(ft_products *products, const ft_product *product, const float *a,
-                                   const float *b, const float *bias, float *c)
+static dnnl_status_t run(ft_products *products, const ft_product *p, const void *a, const void *b,
+                         const float *bias, void *c)
 {
-    primitive *p;
-    DNNL_FORWARD(find(products, product, &p));
-    DNNL_FORWARD(execute(products, p, a, b, bias, c));
+    size_t b_element = ft_precision_bytes(p->precision);
+    size_t c_element = ft_precision_bytes(p->c_precision);
+    int32_t most = columns_at_a_time(p);
+    for (int32_t from = 0; from < p->n; from += most) {
+        piece which = {*p, p->n - from < most ? p->n - from : most};
+        primitive *found;
+        DNNL_FORWARD(find(products, &which, &found));
+        DNNL_FORWARD(execute(products, found, a, (const char *)b + (size_t)from * b_element, bias,
+                             (char *)c + (size_t)from * c_element));
+    }
     return dnnl_stream_wait(products->stream);
 }
 
 ft_status ft_products_run(ft_products *products, const char *operation, ft_product product,
-                          const float *a, const float *b, const float *bias, float *c)
+                          const void *a, const void *b, const float *bias, void *c)
 {
-    const ft_product *p = &product;
-    dnnl_status_t status;
-    if (suits_sgemm(p))
-        status = dnnl_sgemm(p->a_transposed ? 'T' : 'N', 'N', p->m, p->n, p->k, 1.0f, a,
-                            p->a_transposed ? p->m : p->k, b, p->n, p->add ? 1.0f : 0.0f, c, p->n);
-    else
-        status = run_primitive(products, p, a, b, bias, c);
-    return status == dnnl_success ? FT_OK : failure(status, operation, p);
+    dnnl_status_t status = run(products, &product, a, b, bias, c);
+    return status == dnnl_success ? FT_OK : failure(status, operation, &product);
 }
