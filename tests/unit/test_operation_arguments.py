@@ -53,6 +53,36 @@ def wrong_calls():
     yield "loss", (f, vector, "regression"), ValueError, "labels must have the shape"
     yield "loss", (f, f, "ranking"), ValueError, "problem must be"
     yield "sum_of_squares", (f, np.zeros(3, np.uint8)), ValueError, "flags"
+    yield "supports", ("float16",), ValueError, "precision must be 'float32' or 'bfloat16'"
+    embedding = (i, i, i, f, f, f, vector, vector, 1e-12, 4, None)
+    yield "embedding_forward", (*embedding, "half"), ValueError, "precision must be .* got 'half'"
+    h, half = f.astype(np.uint16), vector.astype(np.uint16)
+    yield "linear_forward", (h, f, vector[:4].copy()), TypeError, "weight must be .* uint16, got"
+    yield "linear_forward", (f, h, vector[:4].copy()), TypeError, "weight must be .* float32, got"
+    yield "linear_forward", (h, h, half[:4].copy()), TypeError, "bias must be an array of float32"
+    yield "linear_backward", (f[:, :4].copy(), h, h), TypeError, "dy must be an array of uint16"
+    yield (
+        "linear_backward",
+        (h[:, :4].copy(), h, h, "none", None, True, h),
+        TypeError,
+        "add_to_dx must be an array of float32",
+    )
+    yield "attention_forward", (h, h, f, cu, 2), TypeError, "v must be an array of uint16"
+    yield "residual_norm_forward", (h, h, vector, vector, 1e-12), TypeError, "residual must be"
+    ones = np.ones(4, np.float32)
+    yield "residual_norm_backward", (h, h, ones, ones, vector), TypeError, "dy must be an array of"
+    yield (
+        "adamw",
+        (vector, vector, vector, vector, 0, 0, 0, 0, 0, 1, 1.0, None, vector),
+        TypeError,
+        "shadow must be an array of uint16",
+    )
+    yield (
+        "adamw",
+        (vector, vector, vector, vector, 0, 0, 0, 0, 0, 1, 1.0, None, half[:5].copy()),
+        ValueError,
+        "shadow has 5 elements",
+    )
     yield (
         "adamw",
         (vector, vector, vector[:5].copy(), vector, 0, 0, 0, 0, 0, 1),

@@ -6,25 +6,33 @@ import os
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+from operations_support import (
+    ACTIVATIONS,
+    CPU_BACKENDS,
+    DROPOUT,
+    EPS,
+    HYPER,
+    assert_all_close,
+    assert_close,
+    attention_inputs,
+    attention_of_torch,
+    boundaries,
+    cpu_backend,
+    cpu_name,
+    double,
+    embedding_inputs,
+    flags_of,
+    has_cpu,
+    linear_inputs,
+    mask,
+    needs_cpu,
+    norm_inputs,
+    normal,
+)
 
 from ftcore import _core
-
-torch = pytest.importorskip("torch")
-F = torch.nn.functional
-
-DROPOUT = (0.1, 0x1234_5678_9ABC_DEF0, 3, 1, 7)
-EPS = 1e-12
-
-
-def has_cpu() -> bool:
-    try:
-        _core.Backend("cpu")
-    except RuntimeError:
-        return False
-    return True
-
-
-needs_cpu = pytest.mark.skipif(not has_cpu(), reason="this build has no oneDNN")
 
 
 @pytest.fixture(scope="module")
@@ -32,24 +40,7 @@ def reference():
     return _core.Backend("reference")
 
 
-def cpu_backend(threads, kernels=None):
-    """The CPU backend on kernels of that name; skips where this machine cannot."""
-    if not has_cpu():
-        pytest.skip("this build has no oneDNN")
-    with pytest.MonkeyPatch.context() as patch:
-        if kernels:
-            patch.setenv("FTCORE_CPU_KERNELS", kernels)
-        try:
-            return _core.Backend("cpu", threads=threads)
-        except ValueError as error:
-            pytest.skip(str(error))
-
-
-@pytest.fixture(
-    scope="module",
-    params=[(1, None), (2, None), (4, None), (2, "avx2"), (2, "generic")],
-    ids=lambda p: f"{p[0]}-{p[1] or 'best'}",
-)
+@pytest.fixture(scope="module", params=CPU_BACKENDS, ids=cpu_name)
 def cpu(request):
     """The CPU backend on several numbers of threads, and on each instruction set."""
     return cpu_backend(*request.param)
@@ -58,54 +49,6 @@ def cpu(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20)
-
-
-def normal(rng, *shape, scale=1.0):
-    return (rng.standard_normal(shape) * scale).astype(np.float32)
-
-
-def assert_close(got, want, tolerance=2e-6):
-    """Equal within `tolerance` of the largest entry; what is exactly 0 throughout stays 0."""
-    got, want = np.asarray(got), np.asarray(want)
-    assert got.shape == want.shape
-    assert np.isfinite(got).all()
-    largest = np.abs(want).max(initial=0)
-    assert np.abs(got - want).max(initial=0) <= tolerance * largest
-
-
-def assert_all_close(got, want, tolerance=2e-6):
-    assert len(got) == len(want)
-    for g, w in zip(got, want, strict=True):
-        assert (g is None) == (w is None)
-        if w is not None:
-            assert_close(g, w, tolerance)
-
-
-def double(array):
-    return torch.tensor(np.asarray(array), dtype=torch.float64, requires_grad=True)
-
-
-def mask(dropout, count):
-    """Dropout's factors by Philox4x32-10 as its authors define it, in plain Python integers."""
-    p, seed, step, micro_step, site = dropout
-    factors = np.zeros(count)
-    for quad in range(-(-count // 4)):
-        c = [quad & 0xFFFFFFFF, quad >> 32, site << 16 | micro_step, step]
-        k = [seed & 0xFFFFFFFF, seed >> 32]
-        for _ in range(10):
-            a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-            c = [
-                (b >> 32) ^ c[1] ^ k[0],
-                b & 0xFFFFFFFF,
-                (a >> 32) ^ c[3] ^ k[1],
-                a & 0xFFFFFFFF,
-            ]
-            k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-        for lane in range(4):
-            if quad * 4 + lane < count:
-                kept = c[lane] >= int(np.float32(p) * 2.0**32)
-                factors[quad * 4 + lane] = kept / (1 - np.float32(p))
-    return factors
 
 
 # ------------------------------------------------------------------------------ dropout
@@ -140,20 +83,6 @@ def test_each_field_of_a_dropout_changes_its_mask(cpu, change):
 
 
 # ------------------------------------------------------------------------------ embedding
-
-
-def embedding_inputs(rng, tokens, hidden, types):
-    vocab, positions = 50, 40
-    return {
-        "input_ids": rng.integers(0, vocab, tokens).astype(np.int32),
-        "position_ids": rng.integers(0, positions, tokens).astype(np.int32),
-        "token_type_ids": rng.integers(0, max(types, 1), tokens).astype(np.int32),
-        "word": normal(rng, vocab, hidden),
-        "position": normal(rng, positions, hidden),
-        "type": normal(rng, types, hidden) if types else None,
-        "gamma": normal(rng, hidden, scale=0.2) + 1,
-        "beta": normal(rng, hidden),
-    }
 
 
 def embedding_gradient_inputs(rng, inputs, rows):
@@ -203,7 +132,7 @@ def test_embedding_is_the_norm_of_the_sum(reference, rng, types):
         tables["type"] = double(inputs["type"])
         x = x + F.embedding(torch.tensor(inputs["token_type_ids"]), tables["type"])
     y = F.layer_norm(x, (hidden,), tables["gamma"], tables["beta"], EPS)
-    y = y * torch.tensor(mask(DROPOUT, tokens * hidden)).reshape(tokens, hidden)
+    y = y * torch.tensor(mask(DROPOUT, tokens, hidden))
     (y * torch.tensor(dout[:tokens])).sum().backward()
 
     assert_close(forward[0][:tokens], y.detach())
@@ -234,19 +163,6 @@ def test_embedding_on_cpu(cpu, reference, rng, tokens, rows, hidden, types, drop
 
 
 # ------------------------------------------------------------------------------ linear
-
-ACTIVATIONS = {
-    "none": lambda x: x,
-    "gelu": F.gelu,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-}
-
-
-def linear_inputs(rng, rows, width, out):
-    scale = 1 / math.sqrt(width)
-    x, weight = normal(rng, rows, width), normal(rng, out, width, scale=scale)
-    return x, weight, normal(rng, out), normal(rng, rows, out)
 
 
 def linear_kept(activation, y, pre_activation):
@@ -349,64 +265,11 @@ def test_gelu_is_exact_over_its_whole_range(cpu):
 # ------------------------------------------------------------------------------ attention
 
 
-def boundaries(lengths):
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-
-
-def attention_inputs(rng, lengths, rows, heads, head_dim, first_only):
-    """q, k and v as the step has them: columns of one matrix, or q alone where it is short."""
-    width = heads * head_dim
-    cu = boundaries(lengths)
-    if first_only:
-        q, kv = normal(rng, len(lengths), width), normal(rng, rows, 2 * width)
-        k, v = kv[:, :width], kv[:, width:]
-    else:
-        qkv = normal(rng, rows, 3 * width)
-        q, k, v = (qkv[:, i * width : (i + 1) * width] for i in range(3))
-    return q, k, v, cu, normal(rng, len(q), width)
-
-
 def attention_both(backend, q, k, v, cu, dout, heads, **options):
     out, lse = backend.attention_forward(q, k, v, cu, heads, **options)
     owned = slice(None) if options.get("first_only") else slice(0, cu[-1])
     gradients = backend.attention_backward(dout, q, k, v, lse, cu, heads, **options)
     return (out, lse[:, owned], *gradients)
-
-
-def attention_of_torch(q, k, v, cu, dout, heads, starts, first_only, dropout):
-    tq, tk, tv = double(q), double(k), double(v)
-    head_dim = q.shape[1] // heads
-    out = torch.zeros(tuple(q.shape), dtype=torch.float64)
-    for s in range(len(cu) - 1):
-        own = slice(s, s + 1) if first_only else slice(cu[s], cu[s + 1])
-        keys = slice(starts[s], cu[s + 1])
-        for h in range(heads):
-            c = slice(h * head_dim, (h + 1) * head_dim)
-            p = torch.softmax(tq[own, c] @ tk[keys, c].T / math.sqrt(head_dim), -1)
-            if dropout:
-                for i in range(p.shape[0]):
-                    row = cu[s] + i
-                    p = p.clone()
-                    p[i] *= attention_mask(dropout, row * heads + h, starts[s] - cu[s], p.shape[1])
-            out[own, c] = p @ tv[keys, c]
-    (out * torch.tensor(dout)).sum().backward()
-    return out.detach(), tq.grad, tk.grad, tv.grad
-
-
-def attention_mask(dropout, row, first, count):
-    """Factors of elements row * 65536 + first + [0, count), from one-element dropouts' numbers."""
-    p, seed, step, micro_step, site = dropout
-    factors = []
-    for element in range(row * 65536 + first, row * 65536 + first + count):
-        c = [element // 4 & 0xFFFFFFFF, element // 4 >> 32, site << 16 | micro_step, step]
-        k = [seed & 0xFFFFFFFF, seed >> 32]
-        for _ in range(10):
-            a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-            c = [(b >> 32) ^ c[1] ^ k[0], b & 0xFFFFFFFF, (a >> 32) ^ c[3] ^ k[1], a & 0xFFFFFFFF]
-            k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-        kept = c[element % 4] >= int(np.float32(p) * 2.0**32)
-        factors.append(float(kept / (1 - np.float32(p))))
-    return torch.tensor(factors, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("first_only", [False, True])
@@ -474,11 +337,6 @@ def test_attention_survives_scores_that_exp_would_not(cpu, reference, rng):
 # ------------------------------------------------------------------------------ residual + norm
 
 
-def norm_inputs(rng, rows, hidden):
-    x, residual, dy = (normal(rng, rows, hidden) for _ in range(3))
-    return x, residual, normal(rng, hidden, scale=0.2) + 1, normal(rng, hidden), dy
-
-
 def norm_both(backend, inputs, tokens, dropout, **options):
     x, residual, gamma, beta, dy = inputs
     y, total, mean, rstd, _ = backend.residual_norm_forward(
@@ -493,7 +351,7 @@ def test_residual_norm_is_torchs(reference, rng):
     inputs = norm_inputs(rng, rows, hidden)
     y, _, _, _, dresidual, dx, dgamma, dbeta = norm_both(reference, inputs, tokens, DROPOUT)
     x, residual, gamma, beta = (double(t) for t in inputs[:4])
-    factors = torch.tensor(mask(DROPOUT, tokens * hidden)).reshape(tokens, hidden)
+    factors = torch.tensor(mask(DROPOUT, tokens, hidden))
     want = F.layer_norm(x[:tokens] * factors + residual[:tokens], (hidden,), gamma, beta, EPS)
     (want * torch.tensor(inputs[4][:tokens])).sum().backward()
     assert_close(y[:tokens], want.detach())
@@ -575,15 +433,6 @@ def test_scale_add(cpu, reference, rng, count):
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
 
 
-def flags_of(rng, rows, kind):
-    return {
-        "random": (rng.random(rows) < 0.4).astype(np.uint8),
-        "none": np.zeros(rows, np.uint8),
-        "all": np.ones(rows, np.uint8),
-        "ends": np.array([1, *[0] * (rows - 2), 1], np.uint8),
-    }[kind]
-
-
 @pytest.mark.parametrize("count", [0, 1, 1003, 16385, 5_000_001])
 def test_sum_of_squares_is_accumulated_in_float64(cpu, reference, rng, count):
     x = normal(rng, count)
@@ -623,9 +472,6 @@ def test_clip(cpu, reference, max_norm, scale):
     squares = np.array([9.0, 16.0])
     for backend in (cpu, reference):
         assert backend.clip(squares, max_norm) == pytest.approx((5.0, scale), rel=1e-5)
-
-
-HYPER = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.1}
 
 
 def test_adamw_is_torchs(reference, rng):
