@@ -353,6 +353,11 @@ def learning_rate(
 ) -> float:
     """schedule: "constant", "constant_with_warmup", "linear" or "cosine"; step counts from 0."""
 
+def available_memory(root: str = "") -> int | None:
+    """The bytes that this process may still take before the memory of the machine, or of the
+    control groups that it is in, runs out; None where the system does not say. root: the folder
+    that holds proc and sys."""
+
 class Tokenizer:
     """A BERT tokenizer, made of explicit contents."""
 

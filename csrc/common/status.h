@@ -24,6 +24,10 @@ typedef enum ft_status {
 ft_status ft_error(ft_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));
 
+/* Put words and a colon before this thread's last message, and return `status`; FT_OK stays so. */
+ft_status ft_error_within(ft_status status, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
+
 /* The message of this thread's last failure; never NULL. */
 const char *ft_error_message(void);
 

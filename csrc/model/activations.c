@@ -155,13 +155,21 @@ static ft_status reserve(ft_backend *backend, size_t bytes, ft_activations *a)
 {
     if (bytes <= a->capacity)
         return FT_OK;
-    /* A quarter more than asked for: batches that grow little by little reallocate seldom. */
-    size_t capacity = bytes + bytes / 4;
     if (a->memory)
         backend->operations->release(backend, a->memory);
     a->memory = NULL;
     a->capacity = 0;
-    FT_FORWARD(backend->operations->allocate(backend, capacity, &a->memory));
+    /* A quarter more than asked for, if it can be had: batches that grow little by little
+     * reallocate seldom. */
+    size_t capacity = bytes + bytes / 4;
+    ft_status status = backend->operations->allocate(backend, capacity, &a->memory);
+    if (status == FT_ERROR_MEMORY) {
+        capacity = bytes;
+        status = backend->operations->allocate(backend, capacity, &a->memory);
+    }
+    if (status != FT_OK)
+        return ft_error_within(status, "a batch of %d rows (%d tokens) does not fit in memory",
+                               a->layout.sequences, a->layout.tokens);
     a->capacity = capacity;
     return FT_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/memory.h"
 #include "model/state.h"
 
 static ft_status allocate(ft_model *m, size_t bytes, void *out)
@@ -20,7 +21,8 @@ static ft_status create(ft_model *m)
     FT_FORWARD(ft_model_config_check(c));
     m->problem = c->num_labels == 1 ? FT_PROBLEM_REGRESSION : FT_PROBLEM_SINGLE_LABEL;
     FT_FORWARD(ft_parameter_table_create(c, &m->table));
-    FT_FORWARD(allocate(m, m->table.elements * sizeof(float), &m->parameters));
+    FT_FORWARD(ft_error_within(allocate(m, m->table.elements * sizeof(float), &m->parameters),
+                               "the model's parameters do not fit in memory"));
     FT_FORWARD(ft_tensors_create(c, &m->table, m->parameters, &m->p));
     FT_FORWARD(allocate(m, c->vocab_size, &m->touched_rows));
     FT_FORWARD(allocate(m, c->vocab_size, &m->active_rows));
@@ -56,8 +58,8 @@ void ft_model_destroy(ft_model *m)
 {
     if (m == NULL)
         return;
-    void *buffers[] = {m->parameters,   m->gradients,   m->moment1, m->moment2,
-                       m->touched_rows, m->active_rows, m->squares, m->norm_and_scale};
+    void *buffers[] = {m->parameters,  m->gradients, m->moment1,       m->touched_rows,
+                       m->active_rows, m->squares,   m->norm_and_scale};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             m->backend->operations->release(m->backend, buffers[i]);
@@ -113,8 +115,9 @@ float *ft_model_parameters(ft_model *m)
 ft_status ft_model_gradients(ft_model *m, float **out)
 {
     if (m->gradients == NULL) {
-        float *arena;
-        FT_FORWARD(allocate(m, m->table.elements * sizeof(float), &arena));
+        float *arena = NULL;
+        FT_FORWARD(ft_error_within(allocate(m, m->table.elements * sizeof(float), &arena),
+                                   "the gradients do not fit in memory"));
         ft_status status = ft_tensors_create(&m->config, &m->table, arena, &m->g);
         if (status != FT_OK) {
             m->backend->operations->release(m->backend, arena);
@@ -128,11 +131,13 @@ ft_status ft_model_gradients(ft_model *m, float **out)
 
 ft_status ft_model_moments(ft_model *m, float **moment1, float **moment2)
 {
-    size_t bytes = m->table.elements * sizeof(float);
-    if (m->moment1 == NULL)
-        FT_FORWARD(allocate(m, bytes, &m->moment1));
-    if (m->moment2 == NULL)
-        FT_FORWARD(allocate(m, bytes, &m->moment2));
+    /* One piece, so that what is free is compared with both. */
+    size_t elements = ft_align(m->table.elements * sizeof(float)) / sizeof(float);
+    if (m->moment1 == NULL) {
+        FT_FORWARD(ft_error_within(allocate(m, 2 * elements * sizeof(float), &m->moment1),
+                                   "the optimizer's moments do not fit in memory"));
+        m->moment2 = m->moment1 + elements;
+    }
     *moment1 = m->moment1;
     *moment2 = m->moment2;
     return FT_OK;

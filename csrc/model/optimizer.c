@@ -44,7 +44,7 @@ ft_status ft_model_moments_changed(ft_model *m)
     /* Rows are only added: those of a gradient that waits for its update must stay, and one too
      * many is harmless. */
     m->active_rows_changed = true;
-    if (m->moment1 == NULL || m->moment2 == NULL)
+    if (m->moment1 == NULL)
         return FT_OK;
     FT_FORWARD(flag_rows(m, m->moment1, m->active_rows_host));
     return flag_rows(m, m->moment2, m->active_rows_host);

@@ -45,6 +45,7 @@ int ft_python_add_batch(PyObject *module);     /* batch.c */
 int ft_python_add_columns(PyObject *module);   /* columns.c */
 int ft_python_add_collator(PyObject *module);  /* collator.c */
 int ft_python_add_padding(PyObject *module);   /* padding.c */
+int ft_python_add_memory(PyObject *module);    /* memory.c */
 int ft_python_add_model(PyObject *module);     /* model.c */
 int ft_python_add_tokenizer(PyObject *module); /* tokenizer.c */
 int ft_python_add_encoding(PyObject *module);  /* encoding.c */

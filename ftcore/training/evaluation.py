@@ -31,7 +31,12 @@ def run_evaluation(
     labels: list[NDArray[Any]] = []
     losses: list[tuple[float, int]] = []
     for batch, batch_size in loader.passes():
-        means, batch_logits = model.core.evaluate(batch, batch_size)
+        try:
+            means, batch_logits = model.core.evaluate(batch, batch_size)
+        except MemoryError as error:
+            if batch.sequences > batch_size:  # smaller batches would be packed all the same
+                raise
+            raise loader.too_large(error, "per_device_eval_batch_size") from None
         starts = range(0, batch.sequences, batch_size)
         counts = [min(batch_size, batch.sequences - start) for start in starts]
         if means is not None:

@@ -52,6 +52,12 @@ class BatchLoader:
         for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):
             yield self.batch(order[start : start + self.batch_size])
 
+    def too_large(self, error: MemoryError, option: str) -> MemoryError:
+        """What to raise where a batch does not fit in memory; `option` sets the size of batches."""
+        return MemoryError(
+            f"{error}: lower {option}, which is {self.batch_size}, or max_length when tokenizing"
+        )
+
     def passes(self) -> Iterator[tuple[_core.Batch, int]]:
         """The batches in the data set's order, as they go through the model in evaluation: one, or
         several end to end, each of as many rows as the number beside them (the last: of fewer)."""

@@ -329,7 +329,10 @@ class Trainer:
                 micro_batches.append(next(batches))
                 self.state.total_flos += self._flops(loader)
             done += count
-            loss, grad_norm = self._step(micro_batches)
+            try:
+                loss, grad_norm = self._step(micro_batches)
+            except MemoryError as error:
+                raise loader.too_large(error, "per_device_train_batch_size") from None
             learning_rate = self.lr_scheduler.get_last_lr()[0]
             self.lr_scheduler.step()
             self._loss += loss
