@@ -7,6 +7,10 @@ at most: 2^-8 of itself. That is the tolerance for what an operation writes in b
 the few millionths of the largest entry by which sums in float32 are off. What is made of something
 that the operation rounded and wrote is compared with the formula on what it wrote."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +31,7 @@ from operations_support import (
     flags_of,
     linear_inputs,
     mask,
+    needs_cpu,
     norm_inputs,
     normal,
 )
@@ -488,3 +493,29 @@ def test_the_same_thread_count_gives_the_same_bits(backend, rng):
 
     for one, other in zip(run(), run(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+WITHOUT_BFLOAT16 = """
+import numpy as np
+from ftcore import _core
+
+backend = _core.Backend("cpu")
+assert backend.supports("float32") and not backend.supports("bfloat16")
+x = np.zeros((2, 2), np.uint16)
+try:
+    backend.linear_forward(x, x, np.zeros(2, np.float32))
+except ValueError as error:
+    print(error)
+"""
+
+
+@needs_cpu
+def test_a_processor_without_bfloat16_refuses_it():
+    """oneDNN is told to use no more than AVX2, in a process of its own: it asks only once."""
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_BFLOAT16],
+        env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+        capture_output=True,
+        text=True,
+    )
+    assert "bfloat16 is not supported on this processor" in run.stdout, run.stderr

@@ -1,6 +1,7 @@
 #include "backend/cpu/cpu.h"
 
 #include <omp.h>
+#include <string.h>
 
 /* Columns go to threads in cache lines' worth. */
 enum { COLUMN_BLOCK = 16 };
@@ -58,8 +59,11 @@ ft_status ft_cpu_linear_backward(ft_backend *backend, const ft_linear_gradient *
             ft_share_of((size_t)g->out, COLUMN_BLOCK, omp_get_thread_num(), omp_get_num_threads());
         cpu->kernels->activation_backward(g, (int32_t)share.begin, (int32_t)share.end);
     }
-    if (g->rows == 0)
+    if (g->rows == 0) {
+        if (!g->accumulate)
+            memset(g->dweight, 0, (size_t)g->out * (size_t)g->in * sizeof *g->dweight);
         return FT_OK;
+    }
     if (g->dx != NULL) {
         ft_product dyw = {
             .precision = g->precision,
