@@ -275,7 +275,13 @@ class Model:
     """Whether `backward` ran since the gradients were zeroed."""
     threads: int
     """On how many threads the passes run; may be set, from 1 to 1024."""
-    def __init__(self, config: Mapping[str, Any], backend: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        backend: str = "auto",
+        threads: int = 0,
+        profile: bool = False,
+    ) -> None:
         """config: model_type ("bert" or "distilbert"), vocab_size, hidden_size, num_hidden_layers,
         num_attention_heads, intermediate_size, max_position_embeddings, type_vocab_size (bert
         alone), pad_token_id (-1: none), num_labels, layer_norm_eps, hidden_dropout_prob,
@@ -347,6 +353,10 @@ class Model:
         loss_scale), clip, AdamW. Returns (sum of loss_scale * loss, gradient norm). Raises
         FloatingPointError, with parameters and moments untouched, when a loss is nan or
         infinite."""
+    def profile(self) -> list[tuple[str, tuple[int, ...], int, float]]:
+        """(operation, shape, calls, seconds) of each operation that the backend has done since the
+        model was made; products apart by shape (rows, in, out), the others' is (). RuntimeError:
+        the model was made without profile=True."""
 
 def learning_rate(
     schedule: str, base: float, step: int, warmup_steps: int, total_steps: int
@@ -357,6 +367,22 @@ def available_memory(root: str = "") -> int | None:
     """The bytes that this process may still take before the memory of the machine, or of the
     control groups that it is in, runs out; None where the system does not say. root: the folder
     that holds proc and sys."""
+
+def measure_products(
+    products: Sequence[tuple[int, int, int]],
+    precision: str = "float32",
+    threads: int = 0,
+    passes: int = 1,
+) -> list[float]:
+    """Seconds of each pass over the products of a step, which run through oneDNN with nothing
+    between them: forward, y [rows, out] = x [rows, in] weight^T, for each (rows, in, out) in turn;
+    then back again, for each the gradients of x and of the weight (which is float32 where precision
+    is "bfloat16"). RuntimeError: this build has no oneDNN. ValueError: this processor does not
+    multiply in bfloat16."""
+
+def measure_stream(elements: int, threads: int = 0, passes: int = 1) -> list[float]:
+    """Seconds of each pass that reads four arrays of `elements` floats and writes three of them, as
+    AdamW does. RuntimeError: this build has no oneDNN."""
 
 class Tokenizer:
     """A BERT tokenizer, made of explicit contents."""

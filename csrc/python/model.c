@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "backend/profile.h"
 #include "model/model.h"
 #include "model/schedule.h"
 #include "python/batch.h"
@@ -12,7 +13,8 @@
 
 typedef struct model_object {
     PyObject_HEAD ft_model *model;
-    atomic_flag busy; /* a call is under way, the GIL perhaps released */
+    const ft_backend *profile; /* the model's backend, where it is one that takes the time */
+    atomic_flag busy;          /* a call is under way, the GIL perhaps released */
 } model_object;
 
 static model_object *as_model(PyObject *object)
@@ -140,12 +142,12 @@ static int get_config(PyObject *config, ft_model_config *c)
 
 static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"config", "backend", "threads", NULL};
+    static char *names[] = {"config", "backend", "threads", "profile", NULL};
     PyObject *mapping;
     const char *backend_name = "auto";
-    int threads = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|si:Model", names, &mapping,
-                                     &backend_name, &threads))
+    int threads = 0, profile = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|sip:Model", names, &mapping,
+                                     &backend_name, &threads, &profile))
         return NULL;
     ft_model_config config = {0};
     if (get_config(mapping, &config) < 0)
@@ -157,6 +159,10 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     ft_status status;
     Py_BEGIN_ALLOW_THREADS
     status = ft_backend_create(backend_name, threads, &backend);
+    if (status == FT_OK && profile) {
+        status = ft_backend_profile_create(backend, &backend);
+        self->profile = backend;
+    }
     if (status == FT_OK)
         status = ft_model_create(&config, backend, &self->model);
     Py_END_ALLOW_THREADS
@@ -562,6 +568,31 @@ static PyObject *model_train_step(PyObject *self, PyObject *arguments, PyObject 
     return result;
 }
 
+static PyObject *model_profile(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    if (as_model(self)->profile == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the model was made without profile=True");
+        return NULL;
+    }
+    if (begin(self) < 0)
+        return NULL;
+    size_t count;
+    const ft_profile_entry *entries = ft_backend_profile_entries(as_model(self)->profile, &count);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        const ft_profile_entry *e = &entries[i];
+        PyObject *shape = e->in ? Py_BuildValue("(iii)", e->rows, e->in, e->out) : PyTuple_New(0);
+        PyObject *item = shape ? Py_BuildValue("(sNKd)", e->operation, shape,
+                                               (unsigned long long)e->calls, e->seconds)
+                               : NULL;
+        if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) < 0)
+            Py_CLEAR(list);
+    }
+    end(self);
+    return list;
+}
+
 /* ---- attributes ---- */
 
 static PyObject *model_get_backend(PyObject *self, void *unused)
@@ -673,6 +704,7 @@ static PyMethodDef model_methods[] = {
     {"update", (PyCFunction)(void (*)(void))model_update, METH_VARARGS | METH_KEYWORDS, update_doc},
     {"train_step", (PyCFunction)(void (*)(void))model_train_step, METH_VARARGS | METH_KEYWORDS,
      train_step_doc},
+    {"profile", model_profile, METH_NOARGS, "What each operation took, with profile=True."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -687,7 +719,7 @@ static PyGetSetDef model_attributes[] = {
 };
 
 static PyType_Slot model_slots[] = {
-    {Py_tp_doc, "Model(config, backend='auto', threads=0)\n--\n\n"
+    {Py_tp_doc, "Model(config, backend='auto', threads=0, profile=False)\n--\n\n"
                 "The fused train step of one classifier."},
     {Py_tp_new, model_new},
     {Py_tp_dealloc, model_dealloc},

@@ -60,11 +60,17 @@ static int module_execute(PyObject *module)
     if (_import_array() < 0)
         return -1;
     int (*const parts[])(PyObject *) = {
-        ft_python_add_backend,  ft_python_add_batch,
-        ft_python_add_columns,  ft_python_add_collator,
-        ft_python_add_padding,  ft_python_add_memory,
-        ft_python_add_model,    ft_python_add_tokenizer,
-        ft_python_add_encoding, NULL,
+        ft_python_add_backend,
+        ft_python_add_batch,
+        ft_python_add_columns,
+        ft_python_add_collator,
+        ft_python_add_padding,
+        ft_python_add_memory,
+        ft_python_add_model,
+        ft_python_add_tokenizer,
+        ft_python_add_encoding,
+        ft_python_add_limits,
+        NULL,
     };
     for (int i = 0; parts[i] != NULL; i++)
         if (parts[i](module) < 0)

@@ -49,5 +49,6 @@ int ft_python_add_memory(PyObject *module);    /* memory.c */
 int ft_python_add_model(PyObject *module);     /* model.c */
 int ft_python_add_tokenizer(PyObject *module); /* tokenizer.c */
 int ft_python_add_encoding(PyObject *module);  /* encoding.c */
+int ft_python_add_limits(PyObject *module);    /* limits.c */
 
 #endif
