@@ -12,7 +12,7 @@ import pathlib
 import threading
 import urllib.request
 
-from ftcore.demo.errors import DemoError
+from ftcore.command_line import CommandError
 from ftcore.demo.sentences import paraphrase_pairs
 from ftcore.demo.tables import Task, load_task
 
@@ -98,9 +98,9 @@ def choose_model(asked: str | None, online: bool) -> ModelChoice:
         looks_like_path = asked.startswith((".", "/", "~"))
         folder = pathlib.Path(asked).expanduser()
         if looks_like_path and not folder.is_dir():
-            raise DemoError(f"--model {asked}: there is no such folder")
+            raise CommandError(f"--model {asked}: there is no such folder")
         if not folder.is_dir() and not online and not _cached(asked):
-            raise DemoError(
+            raise CommandError(
                 f"--model {asked}: no folder of that name, not in the hub's cache, and the hub "
                 "does not answer"
             )
@@ -115,7 +115,9 @@ def choose_model(asked: str | None, online: bool) -> ModelChoice:
     if online:
         return ModelChoice(MINILM, MINILM, "from the hub, which answers")
     if asked == "minilm":
-        raise DemoError(f"--model minilm: {reason}, and the hub neither answers nor has it cached")
+        raise CommandError(
+            f"--model minilm: {reason}, and the hub neither answers nor has it cached"
+        )
     return ModelChoice(
         None, SMALL_TITLE, f"{reason}, and the hub neither answers nor has {MINILM} cached"
     )
@@ -127,7 +129,9 @@ def _cached(repository: str) -> bool:
     try:
         found = huggingface_hub.try_to_load_from_cache(repository, "model.safetensors")
     except ValueError as error:  # HFValidationError
-        raise DemoError(f"--model {repository}: no folder of that name, nor a hub name") from error
+        raise CommandError(
+            f"--model {repository}: no folder of that name, nor a hub name"
+        ) from error
     return isinstance(found, str)
 
 
@@ -146,7 +150,7 @@ def choose_data(asked: str | None, model: ModelChoice, online: bool, seed: int) 
         splits = datasets.load_dataset("glue" if is_here else MRPC, "mrpc")
     except Exception as error:
         if asked == "mrpc":
-            raise DemoError(
+            raise CommandError(
                 "--dataset mrpc: no folder glue/mrpc here, and the hub neither answers nor has "
                 f"{MRPC} cached"
             ) from error

@@ -1,38 +1,20 @@
 """The command line: ``python -m ftcore demo``."""
 
 import argparse
-import math
 import pathlib
 import sys
 import tempfile
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ftcore.demo.errors import DemoError
+from ftcore.command_line import CommandError, count, positive
 
 EXAMPLES_SHOWN = 3
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"must be greater than 0, got {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of the command line."""
-    top = argparse.ArgumentParser(prog="python -m ftcore", description="ftcore's command line.")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def add_command(commands: Any) -> None:
+    """Adds the command and its options to the subparsers of the command line."""
     demo = commands.add_parser(
         "demo",
         help="fine-tune a classifier of sentence pairs, or of your own data",
@@ -58,20 +40,20 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "--epochs",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="passes over the training rows, fractions allowed (default: 1 for a pretrained "
         "model, 16 for the small one)",
     )
     demo.add_argument(
         "--batch-size",
-        type=_count,
+        type=count,
         metavar="N",
         help="default: 16 for a pretrained model, 32 for the small one",
     )
     demo.add_argument(
         "--learning-rate",
-        type=_positive,
+        type=positive,
         metavar="X",
         help="default: 1e-4 for a pretrained model, 1e-3 for the small one",
     )
@@ -84,21 +66,6 @@ def parser() -> argparse.ArgumentParser:
         help="where the model and the plot are saved (default: ftcore-demo)",
     )
     demo.set_defaults(run=run_demo)
-    return top
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code."""
-    options = parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except DemoError as error:
-        print(f"ftcore: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ftcore: interrupted", file=sys.stderr)
-        return 130
-    return 0
 
 
 def _prepare_output(folder: pathlib.Path) -> None:
@@ -107,7 +74,7 @@ def _prepare_output(folder: pathlib.Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise DemoError(f"--output {folder}: cannot be written to: {error.strerror}") from error
+        raise CommandError(f"--output {folder}: cannot be written to: {error.strerror}") from error
 
 
 def _require_extras() -> None:
@@ -115,7 +82,7 @@ def _require_extras() -> None:
         try:
             __import__(name)
         except ImportError as error:
-            raise DemoError(
+            raise CommandError(
                 f"the demo needs {name}, which is not installed: pip install 'ftcore[demo]'"
             ) from error
 
@@ -165,7 +132,7 @@ def _train(options: argparse.Namespace, task: Any, title: str, name: str, pretra
             label2id={label: number for number, label in enumerate(task.labels)},
         )
     except (OSError, ValueError) as error:
-        raise DemoError(f"--model {options.model}: {error}") from error
+        raise CommandError(f"--model {options.model}: {error}") from error
 
     def tokenize(rows: dict[str, list[str]]) -> Any:
         return tokenizer(*(rows[column] for column in task.texts), truncation=True)
@@ -197,11 +164,11 @@ def _train(options: argparse.Namespace, task: Any, title: str, name: str, pretra
         result = trainer.train()
     except FloatingPointError as error:
         print(file=sys.stderr)  # ends the line of the progress bar
-        raise DemoError(f"{error} (--learning-rate was {learning_rate:g})") from error
+        raise CommandError(f"{error} (--learning-rate was {learning_rate:g})") from error
     try:
         trainer.save_model(str(options.output))
     except OSError as error:
-        raise DemoError(f"--output {options.output}: cannot be saved to: {error}") from error
+        raise CommandError(f"--output {options.output}: cannot be saved to: {error}") from error
 
     evaluations = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     before, after = evaluations[0], evaluations[-1]

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from ftcore.demo.errors import DemoError
+from ftcore.command_line import CommandError
 
 if TYPE_CHECKING:
     import datasets
@@ -49,9 +49,9 @@ def read_files(path: pathlib.Path) -> "datasets.DatasetDict":
     import datasets
 
     if not path.exists():
-        raise DemoError(f"--dataset {path}: there is no such file or folder")
+        raise CommandError(f"--dataset {path}: there is no such file or folder")
     if path.is_file() and path.suffix.lower() not in READERS:
-        raise DemoError(f"--dataset {path}: not one of {', '.join(READERS)}")
+        raise CommandError(f"--dataset {path}: not one of {', '.join(READERS)}")
     try:
         if path.is_dir():
             return datasets.load_dataset(str(path))
@@ -60,7 +60,7 @@ def read_files(path: pathlib.Path) -> "datasets.DatasetDict":
     except Exception as error:
         cause = error.__cause__ or error
         reason = str(cause).strip().splitlines() or [type(cause).__name__]
-        raise DemoError(f"--dataset {path}: cannot be read: {reason[0]}") from error
+        raise CommandError(f"--dataset {path}: cannot be read: {reason[0]}") from error
 
 
 def _is_text(feature: Any) -> bool:
@@ -78,7 +78,7 @@ def label_column(rows: "datasets.Dataset") -> str:
     classes = [name for name, feature in rows.features.items() if hasattr(feature, "names")]
     if len(classes) == 1:
         return classes[0]
-    raise DemoError(
+    raise CommandError(
         f'there is no label column among {", ".join(rows.column_names)}: name one of them "label"'
     )
 
@@ -95,8 +95,8 @@ def text_columns(rows: "datasets.Dataset", label: str) -> tuple[str, ...]:
     if "text" in by_name:
         return (by_name["text"],)
     if not found:
-        raise DemoError(f"there is no column of text among {', '.join(rows.column_names)}")
-    raise DemoError(
+        raise CommandError(f"there is no column of text among {', '.join(rows.column_names)}")
+    raise CommandError(
         f"there are {len(found)} columns of text ({', '.join(found)}): name the two to compare "
         '"sentence1" and "sentence2", or the one to classify "text"'
     )
@@ -109,13 +109,15 @@ def _label_names(rows: "datasets.Dataset", column: str) -> tuple[list[str], dict
         return list(feature.names), {i: i for i in range(len(feature.names))}
     values = set(rows.unique(column))
     if any(isinstance(value, (list, dict)) for value in values):
-        raise DemoError(f'column "{column}" holds lists, not one label a row')
+        raise CommandError(f'column "{column}" holds lists, not one label a row')
     if any(isinstance(value, float) and not value.is_integer() for value in values):
-        raise DemoError(f'column "{column}" holds fractions: labels are text or whole numbers')
+        raise CommandError(f'column "{column}" holds fractions: labels are text or whole numbers')
     if len(values) < 2:
-        raise DemoError(f'column "{column}" holds one value only: there is nothing to tell apart')
+        raise CommandError(
+            f'column "{column}" holds one value only: there is nothing to tell apart'
+        )
     if len(values) > MOST_LABELS or (len(values) > 20 and 2 * len(values) > len(rows)):
-        raise DemoError(
+        raise CommandError(
             f'column "{column}" holds {len(values)} different values in {len(rows)} rows: '
             "these are no class labels"
         )
@@ -127,7 +129,7 @@ def _label_names(rows: "datasets.Dataset", column: str) -> tuple[list[str], dict
 def load_task(path: pathlib.Path, seed: int) -> Task:
     """Reads the data at a path and makes it ready for tokenizing.
 
-    Raises DemoError where there is no such data, or where its columns cannot be understood.
+    Raises CommandError where there is no such data, or where its columns cannot be understood.
     """
 
     splits = read_files(path)
@@ -140,7 +142,7 @@ def load_task(path: pathlib.Path, seed: int) -> Task:
         validation = splits[validation_name]
         lacking = {*texts, label} - set(validation.column_names)
         if lacking:
-            raise DemoError(f"the {validation_name} rows have no column {', '.join(lacking)}")
+            raise CommandError(f"the {validation_name} rows have no column {', '.join(lacking)}")
     else:
         validation = None
 
@@ -153,7 +155,7 @@ def load_task(path: pathlib.Path, seed: int) -> Task:
 
     train = complete(train)
     if len(train) < 2:
-        raise DemoError(f"--dataset {path}: {len(train)} complete rows are too few to train on")
+        raise CommandError(f"--dataset {path}: {len(train)} complete rows are too few to train on")
     names, numbers = _label_names(train, label)
     if validation is None:
         halves = train.train_test_split(
@@ -164,12 +166,12 @@ def load_task(path: pathlib.Path, seed: int) -> Task:
     else:
         validation = complete(validation)
         if not len(validation):
-            raise DemoError(f"--dataset {path}: the {validation_name} rows are all incomplete")
+            raise CommandError(f"--dataset {path}: the {validation_name} rows are all incomplete")
 
     def numbered(rows: "datasets.Dataset") -> "datasets.Dataset":
         unknown = set(rows.unique(label)) - set(numbers)
         if unknown:
-            raise DemoError(
+            raise CommandError(
                 f'label {sorted(unknown, key=str)[0]!r} of column "{label}" does not occur in the '
                 "training rows"
             )

@@ -15,7 +15,10 @@ import time
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from common import add_common_options, hub, machine, print_table  # noqa: E402
+from common import add_common_options, hub  # noqa: E402
+
+from ftcore.bench import machine  # noqa: E402
+from ftcore.bench.report import print_table  # noqa: E402
 
 
 def compute_metrics(prediction: Any) -> dict[str, float]:
@@ -77,7 +80,7 @@ def main() -> None:
     add_common_options(parser)
     options = parser.parse_args()
     output = options.json and options.json.resolve()
-    results: dict[str, Any] = {"machine": machine(), "seeds": options.seeds}
+    results: dict[str, Any] = {"machine": machine.describe(), "seeds": options.seeds}
     names = ["ftcore", "transformers"] if options.hf else ["ftcore"]
     with hub(options.hub, ["minilm"]):
         for name in names:

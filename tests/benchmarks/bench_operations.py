@@ -14,9 +14,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import load, machine, print_table
 
 from ftcore import _core
+from ftcore.bench.machine import describe, load
+from ftcore.bench.report import print_table
 
 LENGTHS = [50, 59, 47, 67, 59, 50, 62, 32]
 HIDDEN, HEADS, FEED_FORWARD = 768, 12, 3072
@@ -160,7 +161,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     backend = _core.Backend("cpu", options.threads)
-    print(f"{machine()}\nload {load():.1f} before")
+    print(f"{describe()}\nload {load():.1f} before")
     print(f"{TOKENS} tokens in {ROWS} rows; torch: {PADDED} padded rows")
     rows = linear_rows(backend, options.rounds)
     for name, (forward, backward) in (

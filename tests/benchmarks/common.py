@@ -1,17 +1,13 @@
-"""What the benchmarks share: the offline hub, the machine's name, medians, tables."""
+"""What the benchmarks share: the offline hub, and options."""
 
 import argparse
 import contextlib
-import importlib.metadata
 import os
 import pathlib
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -40,42 +36,3 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         "--hub", type=pathlib.Path, help="a folder that make_hub.py has laid out already"
     )
     parser.add_argument("--json", type=pathlib.Path, help="write the figures to this file too")
-
-
-def machine() -> dict[str, Any]:
-    """The processor's name and count, and the versions of what is compared."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((x.split(":", 1)[1].strip() for x in lines if "model name" in x), name)
-    versions = {}
-    for package in ("ftcore", "torch", "transformers", "numpy"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return {
-        "processor": name,
-        "processors": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        **versions,
-    }
-
-
-def load() -> float:
-    """The load average of the last minute."""
-    return os.getloadavg()[0]
-
-
-def summary(values: Iterable[float]) -> dict[str, float]:
-    """The median, the quartiles and the number of the values."""
-    ordered = sorted(values)
-    low, middle, high = statistics.quantiles(ordered, n=4) if len(ordered) > 1 else [ordered[0]] * 3
-    return {"median": middle, "low": low, "high": high, "count": len(ordered)}
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a Markdown table with aligned columns."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        print("| " + " | ".join(cells) + " |")

@@ -12,7 +12,8 @@ pytest.importorskip("datasets", reason="the demo needs datasets")
 pytest.importorskip("matplotlib", reason="the demo needs matplotlib")
 
 import ftcore
-from ftcore.demo import choose, cli
+from ftcore.__main__ import main
+from ftcore.demo import choose
 from ftcore.demo.report import accuracy_and_f1
 from ftcore.demo.sentences import PERSONS, paraphrase_pairs
 from ftcore.demo.tables import load_task
@@ -32,7 +33,7 @@ def quiet_place(tmp_path, monkeypatch):
 
 
 def demo(*arguments):
-    return cli.main(["demo", *map(str, arguments)])
+    return main(["demo", *map(str, arguments)])
 
 
 def write_csv(path, header, rows, **options):

@@ -1,0 +1,13 @@
+"""Medians and quartiles."""
+
+import statistics
+from collections.abc import Iterable
+
+Summary = dict[str, float]
+
+
+def summary(values: Iterable[float]) -> Summary:
+    """The median, the quartiles and the number of the values."""
+    ordered = sorted(values)
+    low, middle, high = statistics.quantiles(ordered, n=4) if len(ordered) > 1 else ordered * 3
+    return {"median": middle, "low": low, "high": high, "count": len(ordered)}

@@ -1,0 +1,169 @@
+"""What the benchmark prints."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ftcore.bench.figures import Summary
+
+_FOOTER = """\
+limit = needed operations / rate + AdamW's bytes / bandwidth. Needed are the products of the layers
+and of attention on real tokens, forward and backward, but for rows of the last layer that do not
+reach the classifier. The rate is that of oneDNN at the step's own products, one behind the other
+with nothing between them. AdamW reads parameters, gradients and two moments and writes all but the
+gradients; rows of the word embedding that were never used are not counted. The bandwidth is that of
+a loop that reads four arrays and writes three."""
+
+_ALONE = """\
+Measured was ftcore alone. For the comparison: pip install 'ftcore[hf]'"""
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a Markdown table with aligned columns."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = [header, ["-" * width for width in widths], *rows]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        print("| " + " | ".join(cells) + " |")
+
+
+def show(result: dict[str, Any]) -> None:
+    """Prints the figures of a run of the benchmark."""
+    load = result["load"]
+    print("; ".join(f"{key} {value}" for key, value in result["machine"].items()))
+    print(
+        f"{result['model']}, batch {result['batch_size']}, "
+        f"{'MRPC lengths' if result['length'] == 'mrpc' else 'length ' + str(result['length'])} "
+        f"({result['tokens']} tokens a step); {_plural(result['threads'], 'thread')}, "
+        f"{_plural(result['rounds'], 'round')} of {_plural(result['steps'], 'step')}; "
+        f"load average {load['least']:.1f} to {load['most']:.1f}\n"
+    )
+    _show_measures(result)
+    if result["limit"]:
+        print()
+        _show_limit(result)
+    if result["profile"]:
+        print()
+        _show_profile(result["profile"], result["batch_size"])
+    if not result["compared"]:
+        print("\n" + _ALONE)
+
+
+def _show_measures(result: dict[str, Any]) -> None:
+    compared = result["compared"]
+    header = ["median (quartiles)", "ftcore", *(["Hugging Face", "ratio"] if compared else [])]
+    rows = []
+    refusals: dict[tuple[str, str], list[str]] = {}
+    for key, sides in sorted(result["measures"].items(), key=lambda item: _place(item[0])):
+        what, unit, factor = _described(key, result)
+        for library, figures in sides.items():
+            if library != "ratio" and "refused" in figures:
+                refusals.setdefault((library, figures["refused"]), []).append(what)
+        if "ftcore" not in sides or "refused" in sides["ftcore"]:
+            continue
+        row = [what, _spread(sides["ftcore"], unit, factor)]
+        if compared:
+            theirs = sides.get("transformers", {"refused": ""})
+            row.append("-" if "refused" in theirs else _spread(theirs, unit, factor))
+            row.append(f"{sides['ratio']:.2f}" if "ratio" in sides else "-")
+        rows.append(row)
+    print_table(header, rows)
+    notes = [
+        f"{'; '.join(whats)}: not supported here by {library}: {why}"
+        for (library, why), whats in refusals.items()
+    ]
+    ours, theirs = (
+        result["measures"].get(f"step_{precision}", {}).get(library, {}).get("median")
+        for precision, library in (("bfloat16", "ftcore"), ("float32", "transformers"))
+    )
+    if ours and theirs:
+        notes.append(
+            f"ftcore's step in bfloat16 beside Hugging Face's in float32: {theirs / ours:.2f}"
+        )
+    if notes:
+        print("\n" + "\n".join(notes))
+
+
+_ORDER = ("import", "tokenize", "map", "collate", "step", "busy_step", "evaluate", "memory")
+
+
+def _place(key: str) -> tuple[int, bool]:
+    name, _, precision = key.rpartition("_")
+    return _ORDER.index(name or precision), precision == "bfloat16"
+
+
+def _described(key: str, result: dict[str, Any]) -> tuple[str, str, float]:
+    """What a measure is called, the unit it is shown in, and how many there are to its own."""
+    rows = result["rows"]
+    name, _, precision = key.rpartition("_")
+    what, unit, factor = {
+        "import": ("import", "s", 1.0),
+        "tokenize": (f"tokenize {rows['train']} pairs", "ms", 1e3),
+        "map": (f"Dataset.map over {rows['train']} pairs", "ms", 1e3),
+        "collate": (f"collate {_plural(result['batch_size'], 'row')}", "µs", 1e6),
+        "step": ("train step", "ms", 1e3),
+        "busy_step": ("train step beside a busy process", "ms", 1e3),
+        "evaluate": (f"evaluate {_plural(rows['evaluation'], 'row')}", "s", 1.0),
+        "memory": ("peak memory of training", "GiB", 2.0**-30),
+    }[name or key]
+    return (f"{what}, {precision}" if name else what), unit, factor
+
+
+def _spread(figures: Summary, unit: str, factor: float) -> str:
+    median, low, high = (f"{factor * figures[k]:.3g}" for k in ("median", "low", "high"))
+    return f"{median} {unit}" + (f" ({low} to {high})" if figures["count"] > 1 else "")
+
+
+def _show_limit(result: dict[str, Any]) -> None:
+    rows = []
+    for precision, figures in result["limit"].items():
+        step = result["measures"][f"step_{precision}"]["ftcore"]["median"]
+        rows.append(
+            (
+                precision,
+                f"{figures['ratio']:.2f}",
+                f"{1e3 * step:.3g} ms ({1e6 * step / result['tokens']:.3g} µs a token)",
+                f"{1e3 * figures['seconds']:.3g} ms",
+                f"{1e-9 * figures['flops']:.3g} G at {1e-9 * figures['flops_per_second']:.3g} G/s",
+                f"{1e-9 * figures['adamw_bytes']:.3g} GB at "
+                f"{1e-9 * figures['bytes_per_second']:.3g} GB/s",
+            )
+        )
+    header = ("step / limit", "ratio", "step", "limit", "operations", "AdamW's bytes")
+    print_table(header, rows)
+    print("\n" + _FOOTER)
+
+
+def _show_profile(profile: dict[str, Any], sequences: int) -> None:
+    """Products of many row counts share a line; those of one row a sequence have their own."""
+    steps, whole = profile["steps"], profile["seconds"]
+    lines: dict[str, list[float]] = {}
+    for operation, shape, calls, seconds in profile["operations"]:
+        name, flops = operation, 0.0
+        if shape:
+            rows, width, out = shape
+            name += f" {width} -> {out}" + (", first rows" if rows == sequences else "")
+            products = 2 if operation == "linear_backward" else 1
+            flops = 2.0 * products * calls * rows * width * out
+        line = lines.setdefault(name, [0.0, 0.0, 0.0])
+        for index, value in enumerate((calls, seconds, flops)):
+            line[index] += value
+    rest = whole - sum(seconds for _, seconds, _ in lines.values())
+    rows_shown = [
+        (
+            name,
+            f"{calls / steps:.3g}",
+            f"{1e3 * seconds / steps:.3g}",
+            f"{seconds / whole:.1%}",
+            f"{1e-9 * flops / seconds:.3g}" if flops else "",
+        )
+        for name, (calls, seconds, flops) in sorted(lines.items(), key=lambda x: -x[1][1])
+    ]
+    rows_shown.append(
+        ("between operations", "", f"{1e3 * rest / steps:.3g}", f"{rest / whole:.1%}", "")
+    )
+    rows_shown.append(("step", "", f"{1e3 * whole / steps:.3g}", "100.0%", ""))
+    print_table(("operation", "calls a step", "ms a step", "share", "GFLOP/s"), rows_shown)
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,179 @@
+"""``python -m ftcore bench``: what it measures, what its figures say, and how it refuses."""
+
+import importlib.util
+import json
+
+import pytest
+
+import ftcore
+from ftcore.__main__ import main
+from ftcore.bench import models
+
+COMPARED = all(
+    importlib.util.find_spec(name) for name in ("torch", "transformers", "accelerate", "datasets")
+)
+SMALL = {"rounds": 1, "steps": 2, "rows": 60, "batch-size": 4}
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory):
+    """A model's folder: one layer of BERT, random weights."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    models.write(
+        folder,
+        ftcore.BertConfig(
+            vocab_size=2000,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=64,
+        ),
+    )
+    return folder
+
+
+def bench(tmp_path, *arguments, **options):
+    """The figures of a run, as its file of JSON holds them."""
+    output = tmp_path / "figures.json"
+    named = [f"--{name}={value}" for name, value in {**SMALL, **options}.items()]
+    assert main(["bench", *map(str, arguments), *named, "--json", str(output)]) == 0
+    return json.loads(output.read_text())
+
+
+def without(names, tmp_path, monkeypatch):
+    """Makes these packages impossible to import, here and in processes started from here."""
+    code = f"import sys\nfor name in {names!r}:\n    sys.modules[name] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    for name in names:
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+
+
+@pytest.mark.skipif(not COMPARED, reason="nothing to compare with is installed")
+@pytest.mark.slow
+def test_both_sides_are_measured_in_everything(tiny_folder, tmp_path, capsys):
+    figures = bench(tmp_path, "--model", tiny_folder, "--busy", precision="float32")
+    assert set(figures["measures"]) == {
+        "import",
+        "tokenize",
+        "map",
+        "collate",
+        "step_float32",
+        "busy_step_float32",
+        "evaluate_float32",
+        "memory_float32",
+    }
+    for sides in figures["measures"].values():
+        ours, theirs = sides["ftcore"], sides["transformers"]
+        for side in (ours, theirs):
+            assert 0 < side["low"] <= side["median"] <= side["high"]
+        assert ours["count"] == theirs["count"]
+        assert sides["ratio"] == pytest.approx(theirs["median"] / ours["median"])
+    assert figures["measures"]["step_float32"]["ftcore"]["count"] == 2
+    printed = capsys.readouterr().out
+    assert "| train step, float32 " in printed
+    assert "train step beside a busy process, float32" in printed
+    assert "pip install" not in printed
+
+
+@pytest.mark.onednn
+def test_the_limit_follows_from_its_parts(tiny_folder, tmp_path, capsys):
+    figures = bench(tmp_path, "--model", tiny_folder, only="step", precision="float32")
+    limit = figures["limit"]["float32"]
+    seconds = limit["flops"] / limit["flops_per_second"]
+    seconds += limit["adamw_bytes"] / limit["bytes_per_second"]
+    assert limit["seconds"] == pytest.approx(seconds)
+    step = figures["measures"]["step_float32"]["ftcore"]["median"]
+    assert limit["ratio"] == pytest.approx(step / seconds)
+    assert "limit = needed operations / rate" in capsys.readouterr().out
+
+
+def test_the_profile_adds_up_to_the_step(tiny_folder, tmp_path, capsys):
+    figures = bench(tmp_path, "--model", tiny_folder, "--profile", only="collate")
+    profile = figures["profile"]
+    operations = {name for name, *_ in profile["operations"]}
+    assert operations >= {"linear_forward", "linear_backward", "attention_backward", "adamw"}
+    assert 0 < sum(seconds for *_, seconds in profile["operations"]) < profile["seconds"]
+    counted = sum(calls for name, _, calls, _ in profile["operations"] if name == "linear_backward")
+    # Four products of the first layer, five of the last, two of the head; in each of two steps.
+    assert counted == 2 * 11
+    assert "| between operations" in capsys.readouterr().out
+
+
+def test_without_hugging_face_ftcore_is_measured_alone(tiny_folder, tmp_path, monkeypatch, capsys):
+    without(["torch", "transformers", "accelerate", "datasets"], tmp_path, monkeypatch)
+    options = {"only": "tokenize,collate,step,evaluate,memory", "precision": "float32"}
+    figures = bench(tmp_path, "--model", tiny_folder, **options)
+    assert all(set(sides) == {"ftcore"} for sides in figures["measures"].values())
+    assert len(figures["measures"]) == 5
+    printed = capsys.readouterr().out
+    assert "Hugging Face |" not in printed
+    assert "pip install 'ftcore[hf]'" in printed
+
+
+def test_a_fixed_length_is_that_of_every_row(tiny_folder, tmp_path, capsys):
+    figures = bench(tmp_path, "--model", tiny_folder, only="step", precision="float32", length=24)
+    assert figures["tokens"] == 4 * 24
+
+
+def test_threads_are_given_to_both_and_taken_from_the_environment(
+    tiny_folder, tmp_path, monkeypatch, capsys
+):
+    assert bench(tmp_path, "--model", tiny_folder, only="collate", threads=1)["threads"] == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert bench(tmp_path, "--model", tiny_folder, only="collate")["threads"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--length", "0"], "--length: must be 'mrpc' or a number of tokens of at least 1"),
+        (["--length", "long"], "--length: must be 'mrpc' or a number of tokens of at least 1"),
+        (["--batch-size", "0"], "--batch-size: must be at least 1, got 0"),
+        (["--rounds", "two"], "--rounds: invalid count value: 'two'"),
+        (["--precision", "float64"], "--precision: invalid choice"),
+        (["--only", "step,speed"], "'speed' is none of import, tokenize"),
+    ],
+)
+def test_options_out_of_range_are_named(arguments, message, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["bench", *arguments])
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "./missing"], "--model ./missing: "),
+        (["--model", "empty"], "--model empty: 'empty' holds no tokenizer"),
+        (["--model", "TINY", "--length", "65"], "takes at most 64"),
+        (["--model", "TINY", "--rows", "11"], "--rows 11 is too few: 4 steps of 4 rows"),
+        (["--threads", "100000"], "--threads 100000: there are "),
+        (["--json", "missing/figures.json"], "--json missing/figures.json: cannot be written to"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_2(
+    arguments, message, tiny_folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    arguments = [str(tiny_folder) if argument == "TINY" else argument for argument in arguments]
+    assert main(["bench", "--batch-size", "4", "--steps", "2", *arguments]) == 2
+    complaint = capsys.readouterr().err
+    assert message in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+def test_commands_are_named_where_none_is_given(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main([])
+    assert exit.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as exit:
+        main(["--help"])
+    assert exit.value.code == 0
+    printed = capsys.readouterr().out
+    assert "demo" in printed
+    assert "bench" in printed
