@@ -8,12 +8,12 @@
 #include "backend/precision.h"
 #include "backend/reference/reference.h"
 
-/* One query of one head: its row among q and out, and the packed rows it attends to. */
+/* One query of one head: where its columns begin among the elements of each operand. */
 typedef struct query {
-    size_t row;       /* among q's rows */
-    uint64_t element; /* dropout's index of its key at cu_seqlens[s] */
-    size_t first_key, keys;
-    size_t key_offset; /* first_key - cu_seqlens[s] */
+    size_t q, out, lse;
+    size_t kv;        /* of its first key; those of the next are kv_stride on */
+    size_t keys;      /* how many */
+    uint64_t element; /* dropout's index of the first key */
 } query;
 
 static size_t query_rows(const ft_attention *a)
@@ -21,16 +21,25 @@ static size_t query_rows(const ft_attention *a)
     return a->first_only ? a->layout->sequences : a->layout->rows;
 }
 
-static query query_at(const ft_attention *a, int32_t s, size_t packed_row, int32_t head)
+static query query_at(const ft_attention *a, int32_t s, int32_t head, size_t packed_row)
 {
     const ft_layout *l = a->layout;
+    size_t row = a->first_only ? (size_t)s : packed_row, column = (size_t)head * a->head_dim;
+    size_t first_key = l->key_starts[s];
     return (query){
-        .row = a->first_only ? (size_t)s : packed_row,
-        .element = ((uint64_t)packed_row * a->heads + head) << 16,
-        .first_key = l->key_starts[s],
-        .keys = l->cu_seqlens[s + 1] - l->key_starts[s],
-        .key_offset = l->key_starts[s] - l->cu_seqlens[s],
+        .q = row * a->q_stride + column,
+        .out = row * a->heads * a->head_dim + column,
+        .lse = head * query_rows(a) + row,
+        .kv = first_key * a->kv_stride + column,
+        .keys = l->cu_seqlens[s + 1] - first_key,
+        .element = (((uint64_t)packed_row * a->heads + head) << 16) + first_key - l->cu_seqlens[s],
     };
+}
+
+/* The packed row behind the last whose query counts. */
+static size_t queries_end(const ft_attention *a, int32_t s)
+{
+    return a->first_only ? a->layout->cu_seqlens[s] + 1 : a->layout->cu_seqlens[s + 1];
 }
 
 static float dot(ft_precision precision, size_t n, const void *a, size_t a_at, const void *b,
@@ -42,119 +51,110 @@ static float dot(ft_precision precision, size_t n, const void *a, size_t a_at, c
     return sum;
 }
 
-/* Where a head's columns of a row begin. */
-static size_t q_at(const ft_attention *a, int32_t head, size_t row)
+/* to += factor * x[at...] */
+static void add_scaled(ft_precision precision, size_t n, float factor, const void *x, size_t at,
+                       float *to)
 {
-    return row * a->q_stride + (size_t)head * a->head_dim;
+    for (size_t i = 0; i < n; i++)
+        to[i] += factor * ft_load(precision, x, at + i);
 }
 
-static size_t kv_at(const ft_attention *a, int32_t head, size_t row)
+static void store(ft_precision precision, size_t n, const float *from, void *x, size_t at)
 {
-    return row * a->kv_stride + (size_t)head * a->head_dim;
+    for (size_t i = 0; i < n; i++)
+        ft_store(precision, x, at + i, from[i]);
 }
 
-static size_t out_at(const ft_attention *a, int32_t head, size_t row)
-{
-    return (row * a->heads + head) * a->head_dim;
-}
-
-static float score(const ft_attention *a, int32_t head, query at, size_t j)
+static float score(const ft_attention *a, query at, size_t j)
 {
     float scale = 1.0f / sqrtf((float)a->head_dim);
-    return scale * dot(a->precision, a->head_dim, a->q, q_at(a, head, at.row), a->k,
-                       kv_at(a, head, at.first_key + j));
+    return scale * dot(a->precision, a->head_dim, a->q, at.q, a->k, at.kv + j * a->kv_stride);
 }
 
 /* scratch: scores [keys], out [head_dim] */
-static void forward_query(const ft_attention *a, int32_t head, query at, float *scratch)
+static void forward_query(const ft_attention *a, query at, float *scratch)
 {
     size_t d = a->head_dim;
     float *scores = scratch, *out = scratch + at.keys, maximum = -INFINITY, sum = 0;
     for (size_t j = 0; j < at.keys; j++) {
-        scores[j] = score(a, head, at, j);
+        scores[j] = score(a, at, j);
         maximum = fmaxf(maximum, scores[j]);
     }
     for (size_t j = 0; j < at.keys; j++)
         sum += expf(scores[j] - maximum);
-    a->lse[head * query_rows(a) + at.row] = maximum + logf(sum);
+    a->lse[at.lse] = maximum + logf(sum);
     memset(out, 0, d * sizeof *out);
     for (size_t j = 0; j < at.keys; j++) {
         float p = expf(scores[j] - maximum) / sum;
-        p *= ft_dropout_factor(&a->dropout, at.element + at.key_offset + j);
-        for (size_t i = 0; i < d; i++)
-            out[i] += p * ft_load(a->precision, a->v, kv_at(a, head, at.first_key + j) + i);
+        p *= ft_dropout_factor(&a->dropout, at.element + j);
+        add_scaled(a->precision, d, p, a->v, at.kv + j * a->kv_stride, out);
     }
-    for (size_t i = 0; i < d; i++)
-        ft_store(a->precision, a->out, out_at(a, head, at.row) + i, out[i]);
+    store(a->precision, d, out, a->out, at.out);
 }
 
 /* With p the probabilities, m the dropout factors and dp = m * (dout v^T):
  * dv += (p m)^T dout;  ds = p * (dp - sum(p dp));  dq = scale * ds k;  dk += scale * ds^T q.
- * dk and dv [keys, head_dim]; scratch: dp [keys], dq [head_dim]. */
-static void backward_query(const ft_attention *a, const ft_attention_gradient *g, int32_t head,
-                           query at, float *dk, float *dv, float *scratch)
+ * dk, dv [keys, head_dim]; scratch: dp [keys], dq [head_dim]. */
+static void backward_query(const ft_attention *a, const ft_attention_gradient *g, query at,
+                           float *dk, float *dv, float *scratch)
 {
-    ft_precision precision = a->precision;
-    size_t d = a->head_dim, q = q_at(a, head, at.row), dout = out_at(a, head, at.row);
+    size_t d = a->head_dim;
     float *dp = scratch, *dq = scratch + at.keys;
-    float scale = 1.0f / sqrtf((float)d), lse = a->lse[head * query_rows(a) + at.row];
-    float sum = 0;
+    float scale = 1.0f / sqrtf((float)d), lse = a->lse[at.lse], sum = 0;
     for (size_t j = 0; j < at.keys; j++) {
-        float p = expf(score(a, head, at, j) - lse);
-        float m = ft_dropout_factor(&a->dropout, at.element + at.key_offset + j);
-        dp[j] = m * dot(precision, d, g->dout, dout, a->v, kv_at(a, head, at.first_key + j));
+        float p = expf(score(a, at, j) - lse);
+        float m = ft_dropout_factor(&a->dropout, at.element + j);
+        dp[j] = m * dot(a->precision, d, g->dout, at.out, a->v, at.kv + j * a->kv_stride);
         sum += p * dp[j];
-        for (size_t i = 0; i < d; i++)
-            dv[j * d + i] += p * m * ft_load(precision, g->dout, dout + i);
+        add_scaled(a->precision, d, p * m, g->dout, at.out, dv + j * d);
     }
     memset(dq, 0, d * sizeof *dq);
     for (size_t j = 0; j < at.keys; j++) {
-        float p = expf(score(a, head, at, j) - lse);
+        float p = expf(score(a, at, j) - lse);
         float ds = scale * p * (dp[j] - sum);
-        for (size_t i = 0; i < d; i++) {
-            dq[i] += ds * ft_load(precision, a->k, kv_at(a, head, at.first_key + j) + i);
-            dk[j * d + i] += ds * ft_load(precision, a->q, q + i);
-        }
+        add_scaled(a->precision, d, ds, a->k, at.kv + j * a->kv_stride, dq);
+        add_scaled(a->precision, d, ds, a->q, at.q, dk + j * d);
     }
-    for (size_t i = 0; i < d; i++)
-        ft_store(precision, g->dq, q + i, dq[i]);
+    store(a->precision, d, dq, g->dq, at.q);
 }
 
-/* One head of one sequence: forward (g NULL) or backward. scratch: dk and dv, summed over queries,
- * and what a query needs. */
-static void each_query(const ft_attention *a, const ft_attention_gradient *g, int32_t s,
-                       int32_t head, float *scratch)
+static void forward_head(const ft_attention *a, int32_t s, int32_t head, float *scratch)
 {
-    const ft_layout *l = a->layout;
-    size_t begin = l->cu_seqlens[s], end = a->first_only ? begin + 1 : (size_t)l->cu_seqlens[s + 1];
-    query first = query_at(a, s, begin, head);
-    size_t d = a->head_dim, count = first.keys * d;
-    float *dk = scratch, *dv = scratch + count;
-    if (g)
-        memset(scratch, 0, 2 * count * sizeof *scratch);
-    for (size_t row = begin; row < end; row++) {
-        query at = query_at(a, s, row, head);
-        if (g)
-            backward_query(a, g, head, at, dk, dv, scratch + 2 * count);
-        else
-            forward_query(a, head, at, scratch);
-    }
-    for (size_t e = 0; g && e < count; e++) {
-        size_t at = kv_at(a, head, first.first_key + e / d) + e % d;
-        ft_store(a->precision, g->dk, at, dk[e]);
-        ft_store(a->precision, g->dv, at, dv[e]);
+    for (size_t row = a->layout->cu_seqlens[s]; row < queries_end(a, s); row++)
+        forward_query(a, query_at(a, s, head, row), scratch);
+}
+
+/* scratch: dk and dv, which are sums over the queries, then what a query needs. */
+static void backward_head(const ft_attention *a, const ft_attention_gradient *g, int32_t s,
+                          int32_t head, float *scratch)
+{
+    size_t d = a->head_dim, begin = a->layout->cu_seqlens[s];
+    query first = query_at(a, s, head, begin);
+    float *dk = scratch, *dv = dk + first.keys * d, *rest = dv + first.keys * d;
+    memset(scratch, 0, 2 * first.keys * d * sizeof *scratch);
+    for (size_t row = begin; row < queries_end(a, s); row++)
+        backward_query(a, g, query_at(a, s, head, row), dk, dv, rest);
+    for (size_t j = 0; j < first.keys; j++) {
+        store(a->precision, d, dk + j * d, g->dk, first.kv + j * a->kv_stride);
+        store(a->precision, d, dv + j * d, g->dv, first.kv + j * a->kv_stride);
     }
 }
 
+/* Runs forward (g NULL) or backward over every head of every sequence. */
 static ft_status each_head(const ft_attention *a, const ft_attention_gradient *g)
 {
     const ft_layout *l = a->layout;
     size_t d = a->head_dim, length = l->max_length;
     float *scratch = malloc((length * (2 * d + 1) + d) * sizeof *scratch);
     FT_RETURN_IF(scratch == NULL, FT_ERROR_MEMORY, "cannot allocate attention's scratch");
-    for (int32_t s = 0; s < l->sequences; s++)
-        for (int32_t head = 0; head < a->heads; head++)
-            each_query(a, g, s, head, scratch);
+    for (int32_t s = 0; s < l->sequences; s++) {
+        for (int32_t head = 0; head < a->heads; head++) {
+            if (g)
+                backward_head(a, g, s, head, scratch);
+            else
+                forward_head(a, s, head, scratch);
+        }
+    }
     free(scratch);
     return FT_OK;
 }
