@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from operations_support import (
     ACTIVATIONS,
     CPU_BACKENDS,
@@ -218,6 +219,24 @@ def test_an_activation_takes_the_rounded_product(backend, keep):
     assert rounded(of_near) != rounded(activated("gelu", np.ones(1)))
     y, _ = backend.linear_forward(one, one, near, "gelu", keep)
     np.testing.assert_array_equal(y[0], rounded(activated("gelu", np.ones(1))))
+
+
+def test_linear_and_gelu_round_where_torchs_autocast_does(backend, rng):
+    """Bit for bit, but for the few sums that end so near a tie that their order decides."""
+    x, weight, bias, dy = linear_bits(rng, 416, 64, 257)
+    bias = exact(rounded(bias)).astype(np.float32)
+    tensors = [torch.tensor(t, dtype=torch.float32) for t in (exact(x), exact(weight), bias)]
+    for t in tensors:
+        t.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        z = F.linear(*tensors)
+        z.retain_grad()
+        want = F.gelu(z)
+    want.backward(torch.tensor(exact(dy)).bfloat16())
+    y, kept = backend.linear_forward(x, weight, bias, "gelu")
+    dz, dx, *_ = backend.linear_backward(dy, x, weight, "gelu", kept)
+    for got, tensor in [(kept, z), (y, want), (dz, z.grad), (dx, tensors[0].grad)]:
+        assert (got == rounded(tensor.detach().float().numpy())).mean() > 0.99
 
 
 @pytest.mark.parametrize("float32_dx", [False, True])
