@@ -14,7 +14,7 @@ EPS = 1e-12
 HYPER = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.1}
 
 # The CPU backend on several numbers of threads, and on each instruction set.
-CPU_BACKENDS = [(1, None), (2, None), (4, None), (2, "avx2"), (2, "generic")]
+CPU_BACKENDS = [(1, None), (2, None), (4, None), (2, "avx512"), (2, "avx2"), (2, "generic")]
 
 
 def cpu_name(parameters) -> str:
@@ -174,20 +174,44 @@ ACTIVATIONS = {
 }
 
 
+def heads_of(width, cu, heads, starts, first_only, dropout):
+    """For each head of each sequence: its rows of q, its keys, its columns, dropout's factors."""
+    for s in range(len(cu) - 1):
+        last = cu[s] + 1 if first_only else cu[s + 1]
+        queries = np.arange(cu[s], last, dtype=np.uint64)[:, None]
+        keys = np.arange(starts[s] - cu[s], cu[s + 1] - cu[s], dtype=np.uint64)
+        for h in range(heads):
+            elements = (queries * np.uint64(heads) + np.uint64(h)) * np.uint64(65536) + keys
+            yield (
+                slice(s, s + 1) if first_only else slice(cu[s], last),
+                slice(starts[s], cu[s + 1]),
+                slice(h * (width // heads), (h + 1) * (width // heads)),
+                factors(dropout, elements),
+            )
+
+
 def attention_of_torch(q, k, v, cu, dout, heads, starts, first_only, dropout):
     """out, dq, dk, dv"""
     tq, tk, tv = double(q), double(k), double(v)
-    head_dim = q.shape[1] // heads
     out = torch.zeros(tuple(q.shape), dtype=torch.float64)
-    for s in range(len(cu) - 1):
-        own = slice(s, s + 1) if first_only else slice(cu[s], cu[s + 1])
-        keys = slice(starts[s], cu[s + 1])
-        queries = np.arange(cu[s], cu[s] + 1 if first_only else cu[s + 1], dtype=np.uint64)
-        places = np.arange(starts[s], cu[s + 1], dtype=np.uint64) - np.uint64(cu[s])
-        for h in range(heads):
-            c = slice(h * head_dim, (h + 1) * head_dim)
-            p = torch.softmax(tq[own, c] @ tk[keys, c].T / math.sqrt(head_dim), -1)
-            elements = (queries[:, None] * np.uint64(heads) + np.uint64(h)) * np.uint64(65536)
-            out[own, c] = p * torch.tensor(factors(dropout, elements + places)) @ tv[keys, c]
+    for own, keys, c, m in heads_of(q.shape[1], cu, heads, starts, first_only, dropout):
+        scores = tq[own, c] @ tk[keys, c].T / math.sqrt(c.stop - c.start)
+        out[own, c] = torch.softmax(scores, -1) * torch.tensor(m) @ tv[keys, c]
     (out * torch.tensor(dout)).sum().backward()
-    return out.detach(), tq.grad, tk.grad, tv.grad
+    return tuple(t.numpy() for t in (out.detach(), tq.grad, tk.grad, tv.grad))
+
+
+def attention_magnitudes(q, k, v, cu, dout, heads, starts, first_only, dropout):
+    """What out, dq, dk and dv would be if nothing in their last products cancelled: how far they
+    move, at most, where probabilities and the scores' gradients move by their own size."""
+    out, dq, dk, dv = (np.zeros(x.shape) for x in (q, q, k, v))
+    for own, keys, c, m in heads_of(q.shape[1], cu, heads, starts, first_only, dropout):
+        scale = 1 / math.sqrt(c.stop - c.start)
+        p = torch.softmax(torch.tensor(scale * q[own, c] @ k[keys, c].T), -1).numpy()
+        dp = m * (dout[own, c] @ v[keys, c].T)
+        ds = np.abs(scale * p * (dp - (p * dp).sum(1, keepdims=True)))
+        out[own, c] = p * m @ np.abs(v[keys, c])
+        dv[keys, c] = (p * m).T @ np.abs(dout[own, c])
+        dq[own, c] = ds @ np.abs(k[keys, c])
+        dk[keys, c] = ds.T @ np.abs(q[own, c])
+    return out, dq, dk, dv

@@ -133,7 +133,9 @@ typedef struct ft_linear_gradient {
  * With first_only there is one query a sequence (its first row): q, out and their gradients have
  * `sequences` rows. Otherwise they have `rows`. Dropout's element index is
  * (query row * heads + head) * 65536 + (key row - cu_seqlens[s]), the query row being that among
- * the packed rows in either case. Scores, probabilities and their gradients are float32. */
+ * the packed rows in either case. Scores, probabilities and their gradients are float32; a backend
+ * may round probabilities and the scores' gradients once, as operands of products with v, dout, k
+ * and q, as PyTorch does. */
 typedef struct ft_attention {
     ft_precision precision;
     const ft_layout *layout;

@@ -135,8 +135,9 @@ FT_OPERATIONS_METHOD(embedding_backward)
                &g.padding_id, &accumulate, &dropout))
         return NULL;
     NEED(unpack_into(into, 1, 5, items) == 0);
-    NEED(g.dout = COPY_F32(dout, "dout", FT_ANY, FT_ANY));
+    NEED(F32(dout, "dout", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(dout, 0), hidden = ft_operand_size(dout, 1), types = 0;
+    NEED(g.dout = COPY_F32(dout, "dout", rows, hidden));
     NEED(e.sum = F32(sum, "sum", rows, hidden));
     NEED(e.mean = F32(mean, "mean", rows));
     NEED(e.rstd = F32(rstd, "rstd", rows));
