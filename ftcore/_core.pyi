@@ -273,6 +273,10 @@ class Model:
     """"cpu" or "reference" """
     has_gradients: bool
     """Whether `backward` ran since the gradients were zeroed."""
+    precision: str
+    """"float32" or "bfloat16": of what the layers' products and activations are. Parameters,
+    gradients, moments, the residual stream, the head and the loss are float32 in either. May be
+    set, which drops what a forward kept; ValueError where the processor does not do it."""
     threads: int
     """On how many threads the passes run; may be set, from 1 to 1024."""
     def __init__(
@@ -289,7 +293,8 @@ class Model:
     def parameters(self) -> list[tuple[str, tuple[int, ...], bool]]:
         """(Hugging Face name, shape, whether weight decay applies by default) of each parameter."""
     def parameter(self, index: int) -> NDArray[np.float32]:
-        """A writable view of the parameter."""
+        """A writable view of the parameter. While it lives, a bfloat16 model rounds its weights
+        anew for each forward."""
     def gradient(self, index: int) -> NDArray[np.float32]:
         """A writable view of its gradient."""
     def moments(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

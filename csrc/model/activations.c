@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/precision.h"
 #include "common/memory.h"
 
 /* Hands out pieces of a block, or, with a NULL base, only counts their bytes. */
 typedef struct carver {
     char *base;
     size_t used;
+    ft_precision precision;
 } carver;
 
 static void *carve(carver *c, size_t count, size_t element_size)
@@ -21,6 +23,23 @@ static void *carve(carver *c, size_t count, size_t element_size)
 static void *carve_floats(carver *c, size_t count)
 {
     return carve(c, count, sizeof(float));
+}
+
+static void *carve_elements(carver *c, size_t count)
+{
+    return carve(c, count, ft_precision_bytes(c->precision));
+}
+
+/* Element `index` of a piece. */
+static void *at(const carver *c, void *piece, size_t index)
+{
+    return (char *)piece + index * ft_precision_bytes(c->precision);
+}
+
+/* A part of the residual stream for these activations: themselves where they are float32. */
+static float *carve_stream(carver *c, size_t count, void *activations)
+{
+    return c->precision == FT_FLOAT32 ? activations : carve_floats(c, count);
 }
 
 /* Row counts share buckets, so that a backend prepares its products for few shapes: at most one
@@ -51,33 +70,35 @@ static void carve_layer(carver *c, const ft_model_config *config, const ft_layou
     size_t h = config->hidden_size, f = config->intermediate_size;
     size_t rows = last ? l->sequences : l->rows;
     if (last) {
-        layer->first = carve_floats(c, rows * h);
-        layer->q = carve_floats(c, rows * h);
-        layer->k = carve_floats(c, (size_t)l->rows * 2 * h);
+        layer->first = carve_elements(c, rows * h);
+        layer->first_stream = carve_stream(c, rows * h, layer->first);
+        layer->q = carve_elements(c, rows * h);
+        layer->k = carve_elements(c, (size_t)l->rows * 2 * h);
     } else {
-        layer->q = carve_floats(c, rows * 3 * h);
-        layer->k = (float *)layer->q + h;
+        layer->q = carve_elements(c, rows * 3 * h);
+        layer->k = at(c, layer->q, h);
     }
-    layer->v = (float *)layer->k + h;
+    layer->v = at(c, layer->k, h);
     layer->q_stride = (int32_t)(last ? h : 3 * h);
     layer->kv_stride = (int32_t)(last ? 2 * h : 3 * h);
-    layer->context = carve_floats(c, rows * h);
+    layer->context = carve_elements(c, rows * h);
     layer->lse = carve_floats(c, rows * config->heads);
-    layer->attention_sum = carve_floats(c, rows * h);
+    layer->attention_sum = carve_elements(c, rows * h);
     layer->attention_mean = carve_floats(c, rows);
     layer->attention_rstd = carve_floats(c, rows);
-    layer->attention_out = carve_floats(c, rows * h);
-    layer->up_kept = keep ? carve_floats(c, rows * f) : NULL;
-    layer->up = carve_floats(c, rows * f);
-    layer->sum = carve_floats(c, rows * h);
+    layer->attention_out = carve_elements(c, rows * h);
+    layer->up_kept = keep ? carve_elements(c, rows * f) : NULL;
+    layer->up = carve_elements(c, rows * f);
+    layer->sum = carve_elements(c, rows * h);
     layer->mean = carve_floats(c, rows);
     layer->rstd = carve_floats(c, rows);
-    layer->out = carve_floats(c, rows * h);
+    layer->out = carve_elements(c, rows * h);
 }
 
-static size_t layer_bytes(const ft_model_config *config, const ft_layout *l, bool last, bool keep)
+static size_t layer_bytes(ft_precision precision, const ft_model_config *config, const ft_layout *l,
+                          bool last, bool keep)
 {
-    carver counter = {NULL, 0};
+    carver counter = {.precision = precision};
     ft_layer_activations layer = {0};
     carve_layer(&counter, config, l, last, keep, &layer);
     return counter.used;
@@ -85,8 +106,11 @@ static size_t layer_bytes(const ft_model_config *config, const ft_layout *l, boo
 
 static void carve_layers(carver *c, const ft_model_config *config, bool keep, ft_activations *a)
 {
-    size_t start = c->used, inner = layer_bytes(config, &a->layout, false, keep);
-    size_t last = layer_bytes(config, &a->layout, true, keep), set = inner > last ? inner : last;
+    size_t count = (size_t)a->layout.rows * config->hidden_size;
+    float *stream = a->embedding_stream, *other = carve_stream(c, count, NULL);
+    size_t start = c->used, inner = layer_bytes(c->precision, config, &a->layout, false, keep);
+    size_t last = layer_bytes(c->precision, config, &a->layout, true, keep);
+    size_t set = inner > last ? inner : last;
     const void *in = a->embedding_out;
     for (int32_t i = 0; i < config->layers; i++) {
         /* Without backward a layer needs only its own buffers and its input's. */
@@ -95,7 +119,11 @@ static void carve_layers(carver *c, const ft_model_config *config, bool keep, ft
         ft_layer_activations *layer = &a->layers[i];
         carve_layer(c, config, &a->layout, i == config->layers - 1, keep, layer);
         layer->in = in;
+        layer->stream_in = stream;
+        layer->attention_stream = other ? other : layer->attention_out;
+        layer->stream = other ? a->embedding_stream : layer->out;
         in = layer->out;
+        stream = layer->stream;
     }
     if (!keep)
         c->used = start + 2 * set;
@@ -106,10 +134,10 @@ static void carve_gradients(carver *c, const ft_model_config *config, const ft_l
 {
     size_t h = config->hidden_size, rows = l->rows, sequences = l->sequences;
     g->hidden = carve_floats(c, rows * h);
-    g->branch = carve_floats(c, rows * h);
-    g->context = carve_floats(c, rows * h);
-    g->qkv = carve_floats(c, rows * 3 * h);
-    g->up = carve_floats(c, rows * config->intermediate_size);
+    g->branch = carve_elements(c, rows * h);
+    g->context = carve_elements(c, rows * h);
+    g->qkv = carve_elements(c, rows * 3 * h);
+    g->up = carve_elements(c, rows * config->intermediate_size);
     g->first = carve_floats(c, sequences * h);
     g->dense = carve_floats(c, sequences * h);
 }
@@ -122,7 +150,8 @@ static size_t carve_all(carver c, const ft_model_config *config, bool keep, ft_a
     a->embedding_sum = carve_floats(&c, l->rows * h);
     a->embedding_mean = carve_floats(&c, l->rows);
     a->embedding_rstd = carve_floats(&c, l->rows);
-    a->embedding_out = carve_floats(&c, l->rows * h);
+    a->embedding_out = carve_elements(&c, l->rows * h);
+    a->embedding_stream = carve_stream(&c, l->rows * h, a->embedding_out);
     carve_layers(&c, config, keep, a);
     a->dense = carve_floats(&c, sequences * h);
     a->dense_dropped = carve_floats(&c, sequences * h);
@@ -197,7 +226,8 @@ static ft_status upload_batch(ft_backend *backend, const ft_model_config *config
 }
 
 ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config,
-                              const ft_batch *batch, bool keep, ft_activations *a)
+                              ft_precision precision, const ft_batch *batch, bool keep,
+                              ft_activations *a)
 {
     a->layout = (ft_layout){
         .sequences = batch->sequences,
@@ -205,9 +235,9 @@ ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config
         .rows = round_to_bucket(batch->tokens),
         .max_length = batch->max_length,
     };
-    size_t bytes = carve_all((carver){NULL, 0}, config, keep, a);
+    size_t bytes = carve_all((carver){.precision = precision}, config, keep, a);
     FT_FORWARD(reserve(backend, bytes, a));
-    carve_all((carver){a->memory, 0}, config, keep, a);
+    carve_all((carver){.base = a->memory, .precision = precision}, config, keep, a);
     a->layout.cu_seqlens = a->inputs.cu_seqlens;
     a->layout.key_starts = a->inputs.key_starts;
     return upload_batch(backend, config, batch, &a->inputs);

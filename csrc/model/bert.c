@@ -5,6 +5,7 @@
  * Rows are packed tokens. Only the first row of each sequence ([CLS]) reaches the classifier, so
  * the last layer computes keys and values for all rows but everything else for first rows alone;
  * the results are the same, and so are the gradients. */
+#include "backend/precision.h"
 #include "model/state.h"
 
 /* The model's dropouts are told apart by number: one for the embedding, three a layer, the head. */
@@ -48,12 +49,20 @@ static int32_t layer_tokens(const ft_model *m, int32_t layer)
     return is_last(m, layer) ? l->sequences : l->tokens;
 }
 
+/* Where an operation is to write its result's part of the residual stream, if it has one of its
+ * own. */
+static float *stream_of(const void *result, float *stream)
+{
+    return stream == result ? NULL : stream;
+}
+
 /* ---- the operations, with the operands that forward and backward share ---- */
 
 static ft_embedding embedding_operands(const ft_model *m)
 {
     const ft_activations *a = &m->activations;
     return (ft_embedding){
+        .precision = m->precision,
         .tokens = a->layout.tokens,
         .rows = a->layout.rows,
         .hidden = m->config.hidden_size,
@@ -71,6 +80,7 @@ static ft_embedding embedding_operands(const ft_model *m)
         .mean = a->embedding_mean,
         .rstd = a->embedding_rstd,
         .out = a->embedding_out,
+        .stream = stream_of(a->embedding_out, a->embedding_stream),
     };
 }
 
@@ -78,6 +88,7 @@ static ft_attention attention_operands(const ft_model *m, int32_t layer)
 {
     const ft_layer_activations *a = &m->activations.layers[layer];
     return (ft_attention){
+        .precision = m->precision,
         .layout = &m->activations.layout,
         .heads = m->config.heads,
         .head_dim = m->config.hidden_size / m->config.heads,
@@ -99,11 +110,12 @@ static ft_residual_norm attention_norm_operands(const ft_model *m, int32_t layer
     const ft_layer_activations *a = &m->activations.layers[layer];
     const ft_layer_tensors *p = &m->p.layers[layer];
     return (ft_residual_norm){
+        .precision = m->precision,
         .tokens = layer_tokens(m, layer),
         .rows = layer_rows(m, layer),
         .hidden = m->config.hidden_size,
         .x = a->attention_sum,
-        .residual = is_last(m, layer) ? a->first : a->in,
+        .residual = is_last(m, layer) ? a->first_stream : a->stream_in,
         .gamma = p->attention_gamma,
         .beta = p->attention_beta,
         .eps = m->config.layer_norm_eps,
@@ -112,6 +124,7 @@ static ft_residual_norm attention_norm_operands(const ft_model *m, int32_t layer
         .mean = a->attention_mean,
         .rstd = a->attention_rstd,
         .y = a->attention_out,
+        .stream = stream_of(a->attention_out, a->attention_stream),
     };
 }
 
@@ -121,11 +134,12 @@ static ft_residual_norm output_norm_operands(const ft_model *m, int32_t layer)
     const ft_layer_activations *a = &m->activations.layers[layer];
     const ft_layer_tensors *p = &m->p.layers[layer];
     return (ft_residual_norm){
+        .precision = m->precision,
         .tokens = layer_tokens(m, layer),
         .rows = layer_rows(m, layer),
         .hidden = m->config.hidden_size,
         .x = a->sum,
-        .residual = a->attention_out,
+        .residual = a->attention_stream,
         .gamma = p->gamma,
         .beta = p->beta,
         .eps = m->config.layer_norm_eps,
@@ -134,6 +148,7 @@ static ft_residual_norm output_norm_operands(const ft_model *m, int32_t layer)
         .mean = a->mean,
         .rstd = a->rstd,
         .y = a->out,
+        .stream = stream_of(a->out, a->stream),
     };
 }
 
@@ -144,39 +159,36 @@ static ft_activation head_activation(const ft_model *m)
 
 /* ---- forward ---- */
 
-static ft_status linear_forward(ft_model *m, int32_t rows, int32_t in, int32_t out, const void *x,
-                                const float *weight, const float *bias, ft_activation activation,
-                                void *kept, void *y)
+/* y = activation(x weight^T + bias) in a layer. */
+static ft_status linear_forward(ft_model *m, ft_linear l, const float *weight)
 {
-    return m->backend->operations->linear_forward(m->backend, &(ft_linear){
-                                                                  .rows = rows,
-                                                                  .in = in,
-                                                                  .out = out,
-                                                                  .x = x,
-                                                                  .weight = weight,
-                                                                  .bias = bias,
-                                                                  .activation = activation,
-                                                                  .kept = kept,
-                                                                  .y = y,
-                                                              });
+    l.precision = m->precision;
+    l.weight = ft_model_weight(m, weight);
+    return m->backend->operations->linear_forward(m->backend, &l);
 }
 
 /* Queries, keys and values: one product, or two in the last layer, whose queries are few. */
 static ft_status qkv_forward(ft_model *m, int32_t layer)
 {
+    const ft_backend_operations *op = m->backend->operations;
     const ft_layout *l = &m->activations.layout;
     const ft_layer_tensors *p = &m->p.layers[layer];
     ft_layer_activations *a = &m->activations.layers[layer];
     int32_t h = m->config.hidden_size;
+    ft_linear qkv = {
+        .rows = l->rows, .in = h, .out = 3 * h, .x = a->in, .bias = p->qkv_bias, .y = a->q};
     if (!is_last(m, layer))
-        return linear_forward(m, l->rows, h, 3 * h, a->in, p->qkv_weight, p->qkv_bias,
-                              FT_ACTIVATION_NONE, NULL, a->q);
-    FT_FORWARD(
-        m->backend->operations->first_rows_gather(m->backend, l, FT_FLOAT32, h, a->in, a->first));
-    FT_FORWARD(linear_forward(m, l->sequences, h, h, a->first, p->qkv_weight, p->qkv_bias,
-                              FT_ACTIVATION_NONE, NULL, a->q));
-    return linear_forward(m, l->rows, h, 2 * h, a->in, p->qkv_weight + (size_t)h * h,
-                          p->qkv_bias + h, FT_ACTIVATION_NONE, NULL, a->k);
+        return linear_forward(m, qkv, p->qkv_weight);
+    FT_FORWARD(op->first_rows_gather(m->backend, l, m->precision, h, a->in, a->first));
+    if (a->first_stream != a->first)
+        FT_FORWARD(
+            op->first_rows_gather(m->backend, l, FT_FLOAT32, h, a->stream_in, a->first_stream));
+    ft_linear q = {
+        .rows = l->sequences, .in = h, .out = h, .x = a->first, .bias = p->qkv_bias, .y = a->q};
+    FT_FORWARD(linear_forward(m, q, p->qkv_weight));
+    ft_linear kv = {
+        .rows = l->rows, .in = h, .out = 2 * h, .x = a->in, .bias = p->qkv_bias + h, .y = a->k};
+    return linear_forward(m, kv, p->qkv_weight + (size_t)h * h);
 }
 
 static ft_status layer_forward(ft_model *m, int32_t layer)
@@ -190,33 +202,64 @@ static ft_status layer_forward(ft_model *m, int32_t layer)
     FT_FORWARD(qkv_forward(m, layer));
     ft_attention attention = attention_operands(m, layer);
     FT_FORWARD(op->attention_forward(m->backend, &attention));
-    FT_FORWARD(linear_forward(m, rows, h, h, a->context, p->output_weight, p->output_bias,
-                              FT_ACTIVATION_NONE, NULL, a->attention_sum));
+    ft_linear output = {.rows = rows,
+                        .in = h,
+                        .out = h,
+                        .x = a->context,
+                        .bias = p->output_bias,
+                        .y = a->attention_sum};
+    FT_FORWARD(linear_forward(m, output, p->output_weight));
     ft_residual_norm attention_norm = attention_norm_operands(m, layer);
     FT_FORWARD(op->residual_norm_forward(m->backend, &attention_norm));
 
-    FT_FORWARD(linear_forward(m, rows, h, f, a->attention_out, p->up_weight, p->up_bias,
-                              FT_ACTIVATION_GELU, a->up_kept, a->up));
-    FT_FORWARD(linear_forward(m, rows, f, h, a->up, p->down_weight, p->down_bias,
-                              FT_ACTIVATION_NONE, NULL, a->sum));
+    ft_linear up = {.rows = rows,
+                    .in = h,
+                    .out = f,
+                    .x = a->attention_out,
+                    .bias = p->up_bias,
+                    .activation = FT_ACTIVATION_GELU,
+                    .kept = a->up_kept,
+                    .y = a->up};
+    FT_FORWARD(linear_forward(m, up, p->up_weight));
+    ft_linear down = {
+        .rows = rows, .in = f, .out = h, .x = a->up, .bias = p->down_bias, .y = a->sum};
+    FT_FORWARD(linear_forward(m, down, p->down_weight));
     ft_residual_norm output_norm = output_norm_operands(m, layer);
     return op->residual_norm_forward(m->backend, &output_norm);
+}
+
+/* What the head reads: the last layer's output in the residual stream. */
+static const float *head_input(const ft_model *m)
+{
+    return m->activations.layers[m->config.layers - 1].stream;
 }
 
 /* BERT: classifier(dropout(tanh(pooler(first)))); DistilBERT has a ReLU in tanh's place. */
 static ft_status head_forward(ft_model *m)
 {
+    const ft_backend_operations *op = m->backend->operations;
     ft_activations *a = &m->activations;
     int32_t h = m->config.hidden_size, sequences = a->layout.sequences;
     ft_dropout dropout = dropout_at(m, 0, SITE_CLASSIFIER, m->config.classifier_dropout);
-    FT_FORWARD(linear_forward(m, sequences, h, h, a->layers[m->config.layers - 1].out,
-                              m->p.dense_weight, m->p.dense_bias, head_activation(m), NULL,
-                              a->dense));
-    FT_FORWARD(m->backend->operations->dropout(m->backend, &dropout, (size_t)sequences * h,
-                                               a->dense, a->dense_dropped));
-    return linear_forward(m, sequences, h, m->config.num_labels, a->dense_dropped,
-                          m->p.classifier_weight, m->p.classifier_bias, FT_ACTIVATION_NONE, NULL,
-                          a->logits);
+    const ft_linear dense = {.rows = sequences,
+                             .in = h,
+                             .out = h,
+                             .x = head_input(m),
+                             .weight = m->p.dense_weight,
+                             .bias = m->p.dense_bias,
+                             .activation = head_activation(m),
+                             .y = a->dense};
+    FT_FORWARD(op->linear_forward(m->backend, &dense));
+    FT_FORWARD(
+        op->dropout(m->backend, &dropout, (size_t)sequences * h, a->dense, a->dense_dropped));
+    const ft_linear classifier = {.rows = sequences,
+                                  .in = h,
+                                  .out = m->config.num_labels,
+                                  .x = a->dense_dropped,
+                                  .weight = m->p.classifier_weight,
+                                  .bias = m->p.classifier_bias,
+                                  .y = a->logits};
+    return op->linear_forward(m->backend, &classifier);
 }
 
 static ft_status loss_forward(ft_model *m)
@@ -247,35 +290,30 @@ ft_status ft_bert_forward(ft_model *m, const ft_pass *pass)
 
 /* ---- backward ---- */
 
-/* The gradients of a product: dweight and dbias lie one behind the other, like the parameters. */
-static ft_status linear_backward(ft_model *m, int32_t rows, int32_t in, int32_t out, const void *x,
-                                 const float *weight, ft_activation activation, const void *kept,
-                                 void *dy, void *dx, bool add_to_dx, float *dweight, float *dbias)
+static ft_status finish_linear(ft_model *m, const ft_linear_gradient *g)
 {
-    return m->backend->operations->linear_backward(m->backend, &(ft_linear_gradient){
-                                                                   .rows = rows,
-                                                                   .in = in,
-                                                                   .out = out,
-                                                                   .x = x,
-                                                                   .weight = weight,
-                                                                   .activation = activation,
-                                                                   .kept = kept,
-                                                                   .dy = dy,
-                                                                   .dx = dx,
-                                                                   .add_to_dx = add_to_dx,
-                                                                   .dweight = dweight,
-                                                                   .dbias = dbias,
-                                                                   .accumulate = m->accumulated,
-                                                               });
+    /* dbias lies behind dweight, as bias does behind weight. */
+    size_t count = (size_t)g->out * g->in + g->out;
+    return ft_model_finish_gradient(m, g->dweight, count, (ft_rows){0});
 }
 
-static ft_status finish_linear(ft_model *m, const float *dweight, int32_t out, int32_t in)
+static ft_status linear_backward(ft_model *m, ft_linear_gradient *g)
 {
-    return ft_model_finish_gradient(m, dweight, (size_t)out * in + out, (ft_rows){0});
+    g->accumulate = m->accumulated;
+    return m->backend->operations->linear_backward(m->backend, g);
+}
+
+/* The gradients of a layer's product. What goes back to the layer's input joins the gradient of the
+ * residual stream, float32; other dx are of the model's precision. */
+static ft_status layer_linear_backward(ft_model *m, ft_linear_gradient *g, const float *weight)
+{
+    g->precision = m->precision;
+    g->weight = ft_model_weight(m, weight);
+    return linear_backward(m, g);
 }
 
 /* dhidden [rows, hidden] becomes the gradient of the norm's residual, dbranch that of its x. */
-static ft_status norm_backward(ft_model *m, const ft_residual_norm *norm, void *dhidden,
+static ft_status norm_backward(ft_model *m, const ft_residual_norm *norm, float *dhidden,
                                void *dbranch, float *dgamma, float *dbeta)
 {
     ft_residual_norm_gradient gradient = {
@@ -291,47 +329,77 @@ static ft_status norm_backward(ft_model *m, const ft_residual_norm *norm, void *
 }
 
 /* From the gradient of the loss by the logits to that by the last layer's output, first rows. */
-static ft_status head_backward(ft_model *m, void *dfirst)
+static ft_status head_backward(ft_model *m, float *dfirst)
 {
     ft_activations *a = &m->activations;
     int32_t h = m->config.hidden_size, sequences = a->layout.sequences;
     ft_dropout dropout = dropout_at(m, 0, SITE_CLASSIFIER, m->config.classifier_dropout);
-    void *ddense = a->gradients.dense;
-    FT_FORWARD(linear_backward(m, sequences, h, m->config.num_labels, a->dense_dropped,
-                               m->p.classifier_weight, FT_ACTIVATION_NONE, NULL, a->dlogits, ddense,
-                               false, m->g.classifier_weight, m->g.classifier_bias));
-    FT_FORWARD(finish_linear(m, m->g.classifier_weight, m->config.num_labels, h));
+    float *ddense = a->gradients.dense;
+    ft_linear_gradient classifier = {.rows = sequences,
+                                     .in = h,
+                                     .out = m->config.num_labels,
+                                     .x = a->dense_dropped,
+                                     .weight = m->p.classifier_weight,
+                                     .dy = a->dlogits,
+                                     .dx = ddense,
+                                     .dweight = m->g.classifier_weight,
+                                     .dbias = m->g.classifier_bias};
+    FT_FORWARD(linear_backward(m, &classifier));
+    FT_FORWARD(finish_linear(m, &classifier));
     FT_FORWARD(m->backend->operations->dropout(m->backend, &dropout, (size_t)sequences * h, ddense,
                                                ddense));
-    FT_FORWARD(linear_backward(m, sequences, h, h, a->layers[m->config.layers - 1].out,
-                               m->p.dense_weight, head_activation(m), a->dense, ddense, dfirst,
-                               false, m->g.dense_weight, m->g.dense_bias));
-    return finish_linear(m, m->g.dense_weight, h, h);
+    ft_linear_gradient dense = {.rows = sequences,
+                                .in = h,
+                                .out = h,
+                                .x = head_input(m),
+                                .weight = m->p.dense_weight,
+                                .activation = head_activation(m),
+                                .kept = a->dense,
+                                .dy = ddense,
+                                .dx = dfirst,
+                                .dweight = m->g.dense_weight,
+                                .dbias = m->g.dense_bias};
+    FT_FORWARD(linear_backward(m, &dense));
+    return finish_linear(m, &dense);
 }
 
 /* The gradient of queries, keys and values goes back to the layer's input: dhidden. In the last
  * layer the gradient of first rows, dfirst, joins it there. */
-static ft_status qkv_backward(ft_model *m, int32_t layer, void *dq, void *dk, void *dfirst,
-                              void *dhidden)
+static ft_status qkv_backward(ft_model *m, int32_t layer, const ft_attention_gradient *d)
 {
     const ft_layout *l = &m->activations.layout;
     const ft_layer_tensors *p = &m->p.layers[layer], *g = &m->g.layers[layer];
     const ft_layer_activations *a = &m->activations.layers[layer];
+    float *dhidden = m->activations.gradients.hidden, *dfirst = m->activations.gradients.first;
     int32_t h = m->config.hidden_size;
     size_t kv = (size_t)h * h;
+    ft_linear_gradient qkv = {.rows = l->rows,
+                              .in = h,
+                              .out = 3 * h,
+                              .x = a->in,
+                              .dy = d->dq,
+                              .dx = dhidden,
+                              .add_to_dx = true,
+                              .dweight = g->qkv_weight,
+                              .dbias = g->qkv_bias};
     if (is_last(m, layer)) {
-        FT_FORWARD(linear_backward(m, l->sequences, h, h, a->first, p->qkv_weight,
-                                   FT_ACTIVATION_NONE, NULL, dq, dfirst, true, g->qkv_weight,
-                                   g->qkv_bias));
-        FT_FORWARD(linear_backward(m, l->rows, h, 2 * h, a->in, p->qkv_weight + kv,
-                                   FT_ACTIVATION_NONE, NULL, dk, dhidden, false, g->qkv_weight + kv,
-                                   g->qkv_bias + h));
+        ft_linear_gradient only_q = qkv, only_kv = qkv;
+        only_q.rows = l->sequences;
+        only_q.out = h;
+        only_q.x = a->first;
+        only_q.dx = dfirst;
+        FT_FORWARD(layer_linear_backward(m, &only_q, p->qkv_weight));
+        only_kv.out = 2 * h;
+        only_kv.dy = d->dk;
+        only_kv.add_to_dx = false;
+        only_kv.dweight += kv;
+        only_kv.dbias += h;
+        FT_FORWARD(layer_linear_backward(m, &only_kv, p->qkv_weight + kv));
         FT_FORWARD(m->backend->operations->first_rows_scatter(m->backend, l, h, dfirst, dhidden));
     } else {
-        FT_FORWARD(linear_backward(m, l->rows, h, 3 * h, a->in, p->qkv_weight, FT_ACTIVATION_NONE,
-                                   NULL, dq, dhidden, true, g->qkv_weight, g->qkv_bias));
+        FT_FORWARD(layer_linear_backward(m, &qkv, p->qkv_weight));
     }
-    return finish_linear(m, g->qkv_weight, 3 * h, h);
+    return finish_linear(m, &qkv);
 }
 
 /* layer_forward, read backward. */
@@ -344,30 +412,58 @@ static ft_status layer_backward(ft_model *m, int32_t layer)
     int32_t h = m->config.hidden_size, f = m->config.intermediate_size;
     int32_t rows = layer_rows(m, layer);
     bool last = is_last(m, layer);
-    void *dresidual = last ? d->first : d->hidden;
+    float *dresidual = last ? d->first : d->hidden;
 
     ft_residual_norm output_norm = output_norm_operands(m, layer);
     FT_FORWARD(norm_backward(m, &output_norm, dresidual, d->branch, g->gamma, g->beta));
-    FT_FORWARD(linear_backward(m, rows, f, h, a->up, p->down_weight, FT_ACTIVATION_NONE, NULL,
-                               d->branch, d->up, false, g->down_weight, g->down_bias));
-    FT_FORWARD(finish_linear(m, g->down_weight, h, f));
-    FT_FORWARD(linear_backward(m, rows, h, f, a->attention_out, p->up_weight, FT_ACTIVATION_GELU,
-                               a->up_kept, d->up, dresidual, true, g->up_weight, g->up_bias));
-    FT_FORWARD(finish_linear(m, g->up_weight, f, h));
+    ft_linear_gradient down = {.dx_precision = m->precision,
+                               .rows = rows,
+                               .in = f,
+                               .out = h,
+                               .x = a->up,
+                               .dy = d->branch,
+                               .dx = d->up,
+                               .dweight = g->down_weight,
+                               .dbias = g->down_bias};
+    FT_FORWARD(layer_linear_backward(m, &down, p->down_weight));
+    FT_FORWARD(finish_linear(m, &down));
+    ft_linear_gradient up = {.rows = rows,
+                             .in = h,
+                             .out = f,
+                             .x = a->attention_out,
+                             .activation = FT_ACTIVATION_GELU,
+                             .kept = a->up_kept,
+                             .dy = d->up,
+                             .dx = dresidual,
+                             .add_to_dx = true,
+                             .dweight = g->up_weight,
+                             .dbias = g->up_bias};
+    FT_FORWARD(layer_linear_backward(m, &up, p->up_weight));
+    FT_FORWARD(finish_linear(m, &up));
 
     ft_residual_norm attention_norm = attention_norm_operands(m, layer);
     FT_FORWARD(norm_backward(m, &attention_norm, dresidual, d->branch, g->attention_gamma,
                              g->attention_beta));
-    FT_FORWARD(linear_backward(m, rows, h, h, a->context, p->output_weight, FT_ACTIVATION_NONE,
-                               NULL, d->branch, d->context, false, g->output_weight,
-                               g->output_bias));
-    FT_FORWARD(finish_linear(m, g->output_weight, h, h));
+    ft_linear_gradient output = {.dx_precision = m->precision,
+                                 .rows = rows,
+                                 .in = h,
+                                 .out = h,
+                                 .x = a->context,
+                                 .dy = d->branch,
+                                 .dx = d->context,
+                                 .dweight = g->output_weight,
+                                 .dbias = g->output_bias};
+    FT_FORWARD(layer_linear_backward(m, &output, p->output_weight));
+    FT_FORWARD(finish_linear(m, &output));
 
+    /* Where q, k and v lie (carve_layer) their gradients lie too. */
+    size_t element = ft_precision_bytes(m->precision);
+    char *dk = (char *)d->qkv + (last ? (size_t)rows * h : (size_t)h) * element;
     ft_attention attention = attention_operands(m, layer);
-    float *dk = (float *)d->qkv + (last ? (size_t)rows * h : (size_t)h);
-    ft_attention_gradient gradient = {.dout = d->context, .dq = d->qkv, .dk = dk, .dv = dk + h};
+    ft_attention_gradient gradient = {
+        .dout = d->context, .dq = d->qkv, .dk = dk, .dv = dk + h * element};
     FT_FORWARD(op->attention_backward(m->backend, &attention, &gradient));
-    return qkv_backward(m, layer, gradient.dq, gradient.dk, d->first, d->hidden);
+    return qkv_backward(m, layer, &gradient);
 }
 
 static ft_status embedding_backward(ft_model *m)

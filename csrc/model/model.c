@@ -58,8 +58,8 @@ void ft_model_destroy(ft_model *m)
 {
     if (m == NULL)
         return;
-    void *buffers[] = {m->parameters,  m->gradients, m->moment1,       m->touched_rows,
-                       m->active_rows, m->squares,   m->norm_and_scale};
+    void *buffers[] = {m->parameters,  m->gradients, m->moment1,        m->touched_rows,
+                       m->active_rows, m->squares,   m->norm_and_scale, m->shadow};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             m->backend->operations->release(m->backend, buffers[i]);
@@ -218,7 +218,9 @@ ft_status ft_model_forward(ft_model *m, const ft_batch *batch, const ft_pass *pa
     FT_FORWARD(check_batch(m, batch));
     m->kept = false;
     m->has_loss = has_labels(batch);
-    FT_FORWARD(ft_activations_load(m->backend, &m->config, batch, pass->keep, &m->activations));
+    FT_FORWARD(ft_activations_load(m->backend, &m->config, m->precision, batch, pass->keep,
+                                   &m->activations));
+    FT_FORWARD(ft_model_refresh_shadow(m));
     FT_FORWARD(ft_bert_forward(m, pass));
     if (logits)
         FT_FORWARD(op->download(m->backend, logits, m->activations.logits,

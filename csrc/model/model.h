@@ -26,6 +26,11 @@ const ft_model_config *ft_model_get_config(const ft_model *model);
 const char *ft_model_backend_name(const ft_model *model);
 int ft_model_threads(const ft_model *model);
 ft_status ft_model_set_threads(ft_model *model, int threads);
+/* Products of the encoder's layers take operands of this precision, and so are their activations;
+ * parameters, gradients, moments, the residual stream, the head and the loss are float32 in any. To
+ * be chosen between a backward and the next forward; float32 at first. */
+ft_precision ft_model_precision(const ft_model *model);
+ft_status ft_model_set_precision(ft_model *model, ft_precision precision);
 const ft_parameter_table *ft_model_table(const ft_model *model);
 ft_problem ft_model_problem(const ft_model *model);
 void ft_model_set_problem(ft_model *model, ft_problem problem);
@@ -34,6 +39,11 @@ void ft_model_set_problem(ft_model *model, ft_problem problem);
 float *ft_model_parameters(ft_model *model);
 ft_status ft_model_gradients(ft_model *model, float **out);
 ft_status ft_model_moments(ft_model *model, float **moment1, float **moment2);
+
+/* From now on, and until it is unshared as often, the arena of parameters may be written from
+ * outside. These two may be called while another thread is in a pass. */
+void ft_model_share_parameters(ft_model *model);
+void ft_model_unshare_parameters(ft_model *model);
 
 /* After moments were written from outside: finds again which word embeddings have any. */
 ft_status ft_model_moments_changed(ft_model *model);

@@ -123,6 +123,7 @@ static ft_status adamw(ft_model *m, const ft_adamw *how, size_t from, size_t cou
         .gradient = m->gradients + from,
         .moment1 = m->moment1 + from,
         .moment2 = m->moment2 + from,
+        .shadow = ft_model_shadow(m, from),
         .scale = m->norm_and_scale + 1,
         .rows = rows,
     };
@@ -139,7 +140,8 @@ static ft_status adamw_all(ft_model *m, const ft_update *u)
                          (ft_rows){m->active_rows, m->config.hidden_size}));
     for (first = 1; first < t->count;) {
         int32_t group = u->group_of[first], next = first + 1;
-        while (next < t->count && (u->group_of[next] < 0) == (group < 0) &&
+        while (next < t->count && !ft_model_shadow_starts_or_ends(m, t->entries[next].offset) &&
+               (u->group_of[next] < 0) == (group < 0) &&
                (group < 0 || same_update(&u->groups[u->group_of[next]], &u->groups[group])))
             next++;
         size_t from = t->entries[first].offset;

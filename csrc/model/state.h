@@ -2,6 +2,8 @@
 #ifndef FT_MODEL_STATE_H
 #define FT_MODEL_STATE_H
 
+#include <stdatomic.h>
+
 #include "model/activations.h"
 #include "model/model.h"
 
@@ -14,6 +16,13 @@ struct ft_model {
     float *parameters, *gradients, *moment1, *moment2; /* [table.elements]; all but the first may
                                                           be NULL: not needed yet */
     ft_tensors p, g; /* parameters and gradients as tensors; g.layers is NULL without gradients */
+
+    ft_precision precision; /* of the layers' products; the embedding and the head are float32 */
+    uint16_t *shadow;       /* the layers' parameters in bfloat16, or NULL */
+    /* Parameters may be written from outside while an array shows them, so the shadow is made anew
+     * for each forward; once no array does, for one more. */
+    atomic_int parameter_views;
+    atomic_bool shadow_stale;
 
     /* Rows of the word embedding: `touched` had a gradient since gradients were zeroed; `active`
      * has moments that may not be zero (with the host's copy of it). */
@@ -38,6 +47,16 @@ struct ft_model {
 /* bert.c: the passes themselves, over the batch that activations hold. */
 ft_status ft_bert_forward(ft_model *model, const ft_pass *pass);
 ft_status ft_bert_backward(ft_model *model);
+
+/* precision.c: the layers' parameters as products read them. Makes the shadow current, if there is
+ * one. */
+ft_status ft_model_refresh_shadow(ft_model *model);
+/* A layer's weight in the model's precision. */
+const void *ft_model_weight(const ft_model *model, const float *weight);
+/* The shadow of the parameters from `offset` on, or NULL: they have none. */
+uint16_t *ft_model_shadow(const ft_model *model, size_t offset);
+/* Whether parameters before and from `offset` on are not alike in having a shadow. */
+bool ft_model_shadow_starts_or_ends(const ft_model *model, size_t offset);
 
 /* Squares of a finished piece of the gradient arena, where this backward is to give the norm. */
 ft_status ft_model_finish_gradient(ft_model *model, const float *gradient, size_t count,

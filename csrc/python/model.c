@@ -1,6 +1,5 @@
 /* ftcore._core.Model: arguments checked and converted, one call into csrc/model without the GIL,
  * the result converted. Also the function learning_rate. */
-#include <float.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "model/schedule.h"
 #include "python/batch.h"
 #include "python/module.h"
+#include "python/update.h"
 
 typedef struct model_object {
     PyObject_HEAD ft_model *model;
@@ -215,16 +215,33 @@ static const ft_parameter *parameter_at(PyObject *self, PyObject *index)
     return &table->entries[i];
 }
 
-static PyObject *view(PyObject *self, const ft_parameter *p, float *arena)
+static PyObject *view(PyObject *owner, const ft_parameter *p, float *arena)
 {
     npy_intp shape[2] = {p->shape[0], p->shape[1]};
-    return ft_python_view(self, p->shape[1] ? 2 : 1, shape, NPY_FLOAT32, arena + p->offset, 1);
+    return ft_python_view(owner, p->shape[1] ? 2 : 1, shape, NPY_FLOAT32, arena + p->offset, 1);
 }
 
+static void unshare_parameters(PyObject *share)
+{
+    PyObject *self = PyCapsule_GetContext(share);
+    ft_model_unshare_parameters(as_model(self)->model);
+    Py_DECREF(self);
+}
+
+/* While the array, or one made from it, lives, the model reckons with changes of its parameters. */
 static PyObject *model_parameter(PyObject *self, PyObject *index)
 {
     const ft_parameter *p = parameter_at(self, index);
-    return p ? view(self, p, ft_model_parameters(as_model(self)->model)) : NULL;
+    ft_model *model = as_model(self)->model;
+    PyObject *share = p ? PyCapsule_New(model, NULL, NULL) : NULL;
+    if (share == NULL)
+        return NULL;
+    PyCapsule_SetContext(share, Py_NewRef(self));
+    PyCapsule_SetDestructor(share, unshare_parameters);
+    ft_model_share_parameters(model);
+    PyObject *array = view(share, p, ft_model_parameters(model));
+    Py_DECREF(share);
+    return array;
 }
 
 static PyObject *model_gradient(PyObject *self, PyObject *index)
@@ -425,79 +442,19 @@ static PyObject *model_scale_gradients(PyObject *self, PyObject *argument)
     return finish(status);
 }
 
-/* ---- the update's arguments ---- */
-
-/* Owns what an ft_update points to. */
-typedef struct update_arguments {
-    ft_update update;
-    ft_adamw *groups;
-    PyArrayObject *group_of;
-} update_arguments;
-
-static void release_update(update_arguments *u)
-{
-    PyMem_Free(u->groups);
-    Py_CLEAR(u->group_of);
-}
-
-static int get_update(PyObject *self, PyObject *groups, PyObject *group_of, long long step,
-                      double max_norm, update_arguments *u)
-{
-    int32_t parameters = ft_model_table(as_model(self)->model)->count;
-    Py_ssize_t count = PySequence_Size(groups);
-    if (count < 0)
-        return -1;
-    u->groups = PyMem_Calloc(count ? count : 1, sizeof *u->groups);
-    if (u->groups == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        ft_adamw *g = &u->groups[i];
-        PyObject *item = PySequence_GetItem(groups, i);
-        int parsed = item && PyTuple_Check(item) &&
-                     PyArg_ParseTuple(item, "ddddd", &g->lr, &g->beta1, &g->beta2, &g->eps,
-                                      &g->weight_decay);
-        Py_XDECREF(item);
-        if (!parsed) {
-            if (!PyErr_Occurred())
-                PyErr_SetString(PyExc_TypeError,
-                                "a group is a tuple (lr, beta1, beta2, eps, weight_decay)");
-            return -1;
-        }
-        g->step = step;
-    }
-    /* A copy: what was checked must not change while the step runs without the GIL. */
-    u->group_of = (PyArrayObject *)PyArray_FROM_OTF(group_of, NPY_INT32,
-                                                    NPY_ARRAY_IN_ARRAY | NPY_ARRAY_ENSURECOPY);
-    if (u->group_of == NULL)
-        return -1;
-    if (PyArray_SIZE(u->group_of) != parameters) {
-        PyErr_Format(PyExc_ValueError, "group_of has %zd entries, the model %d parameters",
-                     (Py_ssize_t)PyArray_SIZE(u->group_of), parameters);
-        return -1;
-    }
-    u->update = (ft_update){
-        .groups = u->groups,
-        .group_count = (int32_t)count,
-        .group_of = PyArray_DATA(u->group_of),
-        /* A limit too small for a float is still a limit. */
-        .max_norm = max_norm > 0 ? fmaxf((float)max_norm, FLT_MIN) : (float)max_norm,
-    };
-    return 0;
-}
-
 static PyObject *model_update(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"groups", "group_of", "step", "max_grad_norm", NULL};
     PyObject *groups, *group_of, *result = NULL;
     long long step;
     double max_norm = 0;
-    update_arguments u = {0};
+    ft_update_arguments u = {0};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOL|d:update", names, &groups, &group_of,
                                      &step, &max_norm))
         return NULL;
-    if (get_update(self, groups, group_of, step, max_norm, &u) == 0 && begin(self) == 0) {
+    if (ft_update_arguments_get(ft_model_table(as_model(self)->model), groups, group_of, step,
+                                max_norm, &u) == 0 &&
+        begin(self) == 0) {
         float norm = NAN;
         ft_status status;
         Py_BEGIN_ALLOW_THREADS
@@ -506,7 +463,7 @@ static PyObject *model_update(PyObject *self, PyObject *arguments, PyObject *key
         end(self);
         result = status == FT_OK ? PyFloat_FromDouble(norm) : finish(status);
     }
-    release_update(&u);
+    ft_update_arguments_release(&u);
     return result;
 }
 
@@ -538,12 +495,13 @@ static PyObject *model_train_step(PyObject *self, PyObject *arguments, PyObject 
     double loss_scale, max_norm = 1;
     unsigned long long seed, number;
     const ft_batch **table = NULL;
-    update_arguments u = {0};
+    ft_update_arguments u = {0};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OdO&OOO&|d:train_step", names, &sequence,
                                      &loss_scale, to_seed, &seed, &groups, &group_of, to_step,
                                      &number, &max_norm))
         return NULL;
-    if (get_update(self, groups, group_of, (long long)number, max_norm, &u) == 0 &&
+    if (ft_update_arguments_get(ft_model_table(as_model(self)->model), groups, group_of,
+                                (long long)number, max_norm, &u) == 0 &&
         (batches = get_batches(self, sequence, &table)) != NULL && begin(self) == 0) {
         ft_train_step step = {
             .batches = table,
@@ -564,7 +522,7 @@ static PyObject *model_train_step(PyObject *self, PyObject *arguments, PyObject 
     }
     PyMem_Free(table);
     Py_XDECREF(batches);
-    release_update(&u);
+    ft_update_arguments_release(&u);
     return result;
 }
 
@@ -642,6 +600,40 @@ static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
     return -1;
 }
 
+static const char *const precision_names[] = {
+    [FT_FLOAT32] = "float32",
+    [FT_BFLOAT16] = "bfloat16",
+};
+
+static PyObject *model_get_precision(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(precision_names[ft_model_precision(as_model(self)->model)]);
+}
+
+static int model_set_precision(PyObject *self, PyObject *value, void *unused)
+{
+    (void)unused;
+    if (value == NULL || !PyUnicode_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "precision must be a string");
+        return -1;
+    }
+    int i = 0, count = sizeof precision_names / sizeof *precision_names;
+    while (i < count && PyUnicode_CompareWithASCIIString(value, precision_names[i]))
+        i++;
+    if (i == count) {
+        PyErr_Format(PyExc_ValueError, "precision must be 'float32' or 'bfloat16', got %R", value);
+        return -1;
+    }
+    if (begin(self) < 0)
+        return -1;
+    ft_status status = ft_model_set_precision(as_model(self)->model, (ft_precision)i);
+    end(self);
+    if (status != FT_OK)
+        ft_python_raise(status);
+    return status == FT_OK ? 0 : -1;
+}
+
 static PyObject *model_get_threads(PyObject *self, void *unused)
 {
     (void)unused;
@@ -714,6 +706,8 @@ static PyGetSetDef model_attributes[] = {
      "whether backward ran since gradients were zeroed", NULL},
     {"problem_type", model_get_problem_type, model_set_problem_type,
      "which loss: Hugging Face's names", NULL},
+    {"precision", model_get_precision, model_set_precision,
+     "'float32' or 'bfloat16': what products and activations are", NULL},
     {"threads", model_get_threads, model_set_threads, "on how many threads it runs", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

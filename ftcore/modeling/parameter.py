@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,29 +17,36 @@ class Parameter:
 
     `data` and `grad` are float32 NumPy arrays of `shape` that share the model's memory: writing
     into them changes the model. `grad` is None until a backward pass has run since the last
-    `zero_grad`.
+    `zero_grad`. A bfloat16 model rounds its weights anew for each pass while an array of `data` is
+    held, since it may be written to: let go of it.
     """
 
-    __slots__ = ("_index", "_model", "data", "decays", "name")
+    __slots__ = ("_index", "_model", "decays", "name", "shape")
 
     def __init__(
         self,
         model: SequenceClassifier,
         index: int,
         name: str,
-        data: NDArray[np.float32],
+        shape: tuple[int, ...],
         decays: bool,
     ) -> None:
         self._model = model
         self._index = index
         self.name = name
-        self.data = data
+        self.shape = shape
         self.decays = decays
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
-        return self.data.shape
+    def data(self) -> NDArray[np.float32]:
+        """float32 `shape`. Assigning to it copies the values into the model's memory."""
+        return self._model.core.parameter(self._index)
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        if np.shape(values) != self.shape:
+            raise ValueError(f"{self.name} has shape {self.shape}, got {np.shape(values)}")
+        self.data[...] = values
 
     @property
     def grad(self) -> NDArray[np.float32] | None:
@@ -62,7 +70,7 @@ class Parameter:
 
     def numel(self) -> int:
         """How many elements there are."""
-        return self.data.size
+        return math.prod(self.shape)
 
     def numpy(self) -> NDArray[np.float32]:
         """`data`: float32 `shape`, sharing the model's memory."""

@@ -86,8 +86,8 @@ class SequenceClassifier:
     def _list_parameters(self) -> list[Parameter]:
         """The core's parameters in the order of Hugging Face's modules, weight before bias."""
         entries = [
-            Parameter(self, index, name, self.core.parameter(index), decays)
-            for index, (name, _, decays) in enumerate(self.core.parameters())
+            Parameter(self, index, name, shape, decays)
+            for index, (name, shape, decays) in enumerate(self.core.parameters())
         ]
         modules: dict[str, list[Parameter]] = {}
         for entry in entries:

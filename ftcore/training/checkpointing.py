@@ -156,7 +156,7 @@ def load_checkpoint(
 
 
 def _check_weights(folder: pathlib.Path, model: SequenceClassifier) -> None:
-    wanted = {parameter.name: parameter.data.shape for parameter in model.parameters()}
+    wanted = {parameter.name: parameter.shape for parameter in model.parameters()}
     missing = set(wanted)
     for path in weight_files(folder):
         file = TensorFile(path)
@@ -192,7 +192,7 @@ def _check_moments(folder: pathlib.Path, model: SequenceClassifier, optimizer: A
                 name = f"{kind}.{parameter.name}"
                 if name not in held:
                     raise ValueError(f"{path} lacks {name}")
-                _check_tensor(file, name, parameter.data.shape)
+                _check_tensor(file, name, parameter.shape)
     return file
 
 
