@@ -17,7 +17,6 @@ from typing import Any
 from ftcore.optimization import SCHEDULE_NAMES
 from ftcore.scalars import plain_number
 
-_FLOAT32 = "the CPU backend computes in float32; leave it out"
 _ONE_PROCESS = "training runs in one process; leave it out"
 _NO_HUB = "upload the saved folder with huggingface_hub's upload_folder"
 _IN_C = "batches are made in C in this process; leave it out"
@@ -29,11 +28,9 @@ _ALTERNATIVES = {
     "optim_args": "set adam_beta1, adam_beta2 and adam_epsilon",
     "optim_target_modules": "all parameters are trained; leave it out",
     "label_smoothing_factor": "train without it",
-    "bf16": _FLOAT32,
-    "fp16": _FLOAT32,
-    "bf16_full_eval": _FLOAT32,
-    "fp16_full_eval": _FLOAT32,
-    "tf32": _FLOAT32,
+    "fp16": "use bf16=True",
+    "fp16_full_eval": "use bf16_full_eval=True",
+    "tf32": "it is a mode of NVIDIA GPUs; leave it out",
     "activation_checkpointing": "activations of packed batches are small; lower the batch size",
     "activation_checkpointing_kwargs": "leave it out",
     "gradient_checkpointing": "activations of packed batches are small; lower the batch size",
@@ -320,6 +317,9 @@ class TrainingArguments:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+        for name in ("bf16", "bf16_full_eval"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         for name in (
             "learning_rate",
             "weight_decay",

@@ -40,6 +40,7 @@ from ftcore.training.outputs import (
     shown_metrics,
     speed_metrics,
 )
+from ftcore.training.precision import check_precision, passes_in
 from ftcore.training.state import TrainerControl, TrainerState
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class Trainer:
         logging.getLogger("ftcore").setLevel(self.args.get_process_log_level())
         set_seed(self.args.seed)
         self.model = _check_model(model)
+        check_precision(self.model, self.args)
         if processing_class is not None and tokenizer is not None:
             raise ValueError("pass processing_class or tokenizer, which is its older name")
         self.processing_class = processing_class if tokenizer is None else tokenizer
@@ -188,7 +190,7 @@ class Trainer:
             )
         try:
             self._make_eval_loaders()
-            with deferred_interrupt() as self._interrupt:
+            with deferred_interrupt() as self._interrupt, passes_in(self.model, self.args.bf16):
                 return self._train(loader, checkpoint)
         finally:
             self._eval_loaders.clear()
@@ -197,6 +199,7 @@ class Trainer:
     def _follow_arguments(self) -> None:
         """Checks the arguments, which may have been changed since, before work is done by them."""
         self.args = as_training_arguments(self.args)
+        check_precision(self.model, self.args)
         if self.args.num_threads is not None:
             self.model.core.threads = self.args.num_threads
 
@@ -516,7 +519,10 @@ class Trainer:
             self._event("on_prediction_step")
             self._interrupt.check()
 
-        predictions, labels, loss = run_evaluation(self.model, loader, wants_logits, after_batch)
+        with passes_in(self.model, self.args.bf16 or self.args.bf16_full_eval):
+            predictions, labels, loss = run_evaluation(
+                self.model, loader, wants_logits, after_batch
+            )
         metrics: dict[str, Any] = {}
         if loss is not None:
             metrics[f"{prefix}_loss"] = loss
