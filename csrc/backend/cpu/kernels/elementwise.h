@@ -38,7 +38,7 @@ BODY void activation_forward_body(const ft_precision precision, ft_activation ac
     case FT_ACTIVATION_RELU:
         EACH_VECTOR(i, n, count, {
             ft_vf v = get(precision, x, i, n);
-            put(precision, y, i, n, choose(v < 0, (ft_vf){0}, v));
+            put(precision, y, i, n, choose_less(v, (ft_vf){0}, (ft_vf){0}, v));
         });
         break;
     case FT_ACTIVATION_NONE:
@@ -63,7 +63,7 @@ BODY ft_vf activation_derivative(const ft_activation activation, ft_vf kept)
     case FT_ACTIVATION_TANH:
         return 1 - kept * kept;
     case FT_ACTIVATION_RELU:
-        return choose(kept > 0, set1(1), (ft_vf){0});
+        return choose_less((ft_vf){0}, kept, set1(1), (ft_vf){0});
     default:
         return set1(1);
     }

@@ -24,7 +24,7 @@ static inline ft_vf exponential(ft_vf x)
     p = p * r + 0.5f;
     p = p * (r * r) + r + 1.0f;
     ft_vf scaled = (ft_vf)((ft_vi)p + ((ft_vi)shifted << 23));
-    return choose(x < lowest, (ft_vf){0}, scaled);
+    return choose_less(x, lowest, (ft_vf){0}, scaled);
 }
 
 /* Phi(x), the normal distribution function, error below 2e-7, and *bell = exp(-x^2 / 2), sqrt(2 pi)
@@ -46,7 +46,7 @@ static inline ft_vf normal_distribution(ft_vf x, ft_vf *bell)
     p = p * t + 0.13164782524108887f;
     *bell = exponential(x * x * -0.5f);
     ft_vf tail = *bell * (p * t);
-    return choose(x < 0, tail, 1.0f - tail);
+    return choose_less(x, (ft_vf){0}, tail, 1.0f - tail);
 }
 
 #endif

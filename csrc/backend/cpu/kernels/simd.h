@@ -59,10 +59,16 @@ static inline void store_part(float *p, ft_vf v, size_t n)
     memcpy(p, &v, n * sizeof *p);
 }
 
-/* Lane by lane: mask (all ones or all zeros) ? a : b. */
-static inline ft_vf choose(ft_vi mask, ft_vf a, ft_vf b)
+/* Lane by lane: a < b ? yes : no. */
+static inline ft_vf choose_less(ft_vf a, ft_vf b, ft_vf yes, ft_vf no)
 {
-    return (ft_vf)((mask & (ft_vi)a) | (~mask & (ft_vi)b));
+#if FT_LANES == 16
+    __mmask16 mask = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+    return (ft_vf)_mm512_mask_blend_ps(mask, (__m512)no, (__m512)yes);
+#else
+    ft_vi mask = a < b;
+    return (ft_vf)((mask & (ft_vi)yes) | (~mask & (ft_vi)no));
+#endif
 }
 
 /* The first n lanes, the others 0. */
@@ -74,17 +80,36 @@ static inline ft_vf first_lanes(ft_vf v, size_t n)
 /* bfloat16 is float32's upper half. */
 static inline ft_vf widen(ft_vh h)
 {
+#if FT_LANES == 16
+    return (ft_vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)h), 16);
+#elif FT_LANES == 8
+    return (ft_vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)h), 16);
+#else
     return (ft_vf)(__builtin_convertvector(h, ft_vu) << 16);
+#endif
 }
 
-/* As ft_to_bfloat16: to nearest, ties to even, nan stays nan. AVX512-BF16 has an instruction for
- * it, but that one takes denormal numbers for zeros. */
+/* As ft_to_bfloat16: to nearest, ties to even, nan stays nan. AVX512-BF16 has an instruction for it,
+ * but that one takes denormal numbers for zeros. */
 static inline ft_vh narrow(ft_vf v)
 {
     ft_vu bits = (ft_vu)v;
-    ft_vu rounded = bits + 0x7FFF + (bits >> 16 & 1);
-    ft_vu mask = (ft_vu)(v != v);
-    return __builtin_convertvector(((rounded & ~mask) | ((bits | 0x400000) & mask)) >> 16, ft_vh);
+    ft_vu half = bits + 0x7FFF + (bits >> 16 & 1);
+#if FT_LANES == 16
+    __mmask16 nans = _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q);
+    __m512i kept = _mm512_mask_or_epi32((__m512i)half, nans, (__m512i)bits,
+                                        _mm512_set1_epi32(0x400000));
+    return (ft_vh)_mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16));
+#else
+    ft_vu nans = (ft_vu)(v != v);
+    ft_vu kept = ((half & ~nans) | ((bits | 0x400000) & nans)) >> 16;
+#    if FT_LANES == 8
+    __m256i packed = _mm256_packus_epi32((__m256i)kept, (__m256i)kept);
+    return (ft_vh)_mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08));
+#    else
+    return __builtin_convertvector(kept, ft_vh);
+#    endif
+#endif
 }
 
 /* Writes 2 * FT_LANES numbers of bfloat16 where the address is a multiple of FT_STREAMED, past the
@@ -119,7 +144,7 @@ static inline ft_vf maximum(ft_vf a, ft_vf b)
 #elif FT_LANES == 8
     return (ft_vf)_mm256_max_ps((__m256)a, (__m256)b);
 #else
-    return choose(a > b, a, b);
+    return choose_less(b, a, a, b);
 #endif
 }
 
@@ -130,7 +155,7 @@ static inline ft_vf minimum(ft_vf a, ft_vf b)
 #elif FT_LANES == 8
     return (ft_vf)_mm256_min_ps((__m256)a, (__m256)b);
 #else
-    return choose(a < b, a, b);
+    return choose_less(a, b, a, b);
 #endif
 }
 
