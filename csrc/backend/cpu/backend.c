@@ -81,6 +81,11 @@ static bool has_avx512(void)
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool has_avx512bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
 #endif
 
 /* The best kernels that this processor runs, or those that the environment names: to compare them,
@@ -92,6 +97,7 @@ static ft_status choose_kernels(const ft_cpu_kernels **out)
         bool (*runs_here)(void);
     } known[] = {
 #if defined(__x86_64__)
+        {&ft_cpu_kernels_avx512bf16, has_avx512bf16},
         {&ft_cpu_kernels_avx512, has_avx512},
         {&ft_cpu_kernels_avx2, has_avx2},
 #endif
@@ -108,9 +114,10 @@ static ft_status choose_kernels(const ft_cpu_kernels **out)
         FT_RETURN_IF(wanted != NULL, FT_ERROR_VALUE,
                      "FTCORE_CPU_KERNELS is '%s', which this processor does not run", wanted);
     }
-    return ft_error(
-        FT_ERROR_VALUE,
-        "FTCORE_CPU_KERNELS must be 'avx512', 'avx2' (on x86-64) or 'generic', got '%s'", wanted);
+    return ft_error(FT_ERROR_VALUE,
+                    "FTCORE_CPU_KERNELS must be 'avx512bf16', 'avx512', 'avx2' (on x86-64) or "
+                    "'generic', got '%s'",
+                    wanted);
 }
 
 static ft_status check_precision(ft_backend *backend, ft_precision precision)

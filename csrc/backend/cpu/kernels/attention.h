@@ -55,56 +55,150 @@ static const float *key_factors(const ft_attention *a, const head_span *s, int32
     return buffer;
 }
 
-/* Rows of a head in float32: the operand itself, or a copy of what is bfloat16. */
-typedef struct panel {
-    float *at;
-    size_t row;
-} panel;
-
-/* [rows, head_dim] of x from element `first`, its rows `row` apart; copy has that much room. */
-BODY panel panel_of(const ft_precision precision, const void *x, size_t first, size_t row, int rows,
-                    size_t head_dim, float *copy)
+/* Elements from a row of scores, of keys' columns, ... to the next: `width` and what spreads rows
+ * over the sets of the first cache, whose number is a power of two. */
+static size_t pitch_of(size_t width)
 {
-    if (precision == FT_FLOAT32)
-        return (panel){(float *)x + first, row};
-    for (int r = 0; r < rows; r++) {
-        const void *from = element(precision, x, first + (size_t)r * row);
-        EACH_VECTOR(i, n, head_dim, {
-            put(FT_FLOAT32, copy + (size_t)r * head_dim, i, n, get(precision, from, i, n));
-        });
-    }
-    return (panel){copy, head_dim};
-}
-
-/* Where [rows, head_dim] of x is computed, before panel_write. */
-BODY panel panel_for(const ft_precision precision, void *x, size_t first, size_t row,
-                     size_t head_dim, float *copy)
-{
-    return precision == FT_FLOAT32 ? (panel){(float *)x + first, row} : (panel){copy, head_dim};
-}
-
-BODY void panel_write(const ft_precision precision, panel from, void *x, size_t first, size_t row,
-                      int rows, size_t head_dim)
-{
-    if (precision == FT_FLOAT32)
-        return;
-    for (int r = 0; r < rows; r++) {
-        void *to = element(precision, x, first + (size_t)r * row);
-        EACH_VECTOR(i, n, head_dim, {
-            put(precision, to, i, n, get(FT_FLOAT32, from.at + (size_t)r * from.row, i, n));
-        });
-    }
+    return width % 32 ? width : width + 16;
 }
 
 static size_t attention_scratch(const ft_attention *a, bool backward)
 {
-    size_t width = whole_vectors((size_t)a->layout->max_length), depth = (size_t)a->head_dim;
-    size_t queries = backward ? FT_BACKWARD_QUERIES : FT_FORWARD_QUERIES;
-    size_t pieces = backward ? 2 : 1;
-    size_t floats = pieces * (depth + queries) * width + width + 2 * FT_FACTORS_SLACK;
-    if (a->precision == FT_BFLOAT16)
-        floats += backward ? 3 * depth * (width + queries) : depth * (width + 2 * queries);
-    return floats;
+    size_t pitch = whole_vectors((size_t)a->layout->max_length) + 16; /* no pitch_of is more */
+    size_t depth = (size_t)a->head_dim, factors = pitch + 2 * FT_FACTORS_SLACK;
+    if (backward) /* columns and copies of k and v, dk, dv; scores, dp, pairs; q, dout, dq */
+        return factors + (5 * depth + 3 * FT_BACKWARD_QUERIES) * pitch +
+               3 * FT_BACKWARD_QUERIES * depth;
+    return factors + (2 * depth + FT_FORWARD_QUERIES) * pitch + 2 * FT_FORWARD_QUERIES * depth;
+}
+
+/* Cuts the next `floats` off a thread's scratch. */
+static inline float *take(float **scratch, size_t floats)
+{
+    float *taken = *scratch;
+    *scratch += floats;
+    return taken;
+}
+
+/* Rows of a head: [rows, depth] of x from element `first`, `row` apart. */
+typedef struct head_rows {
+    const void *x;
+    size_t first, row;
+    int rows;
+    size_t depth;
+} head_rows;
+
+/* Rows of lanes, `row` lanes apart. */
+typedef struct lane_rows {
+    float *at;
+    size_t row;
+} lane_rows;
+
+/* Where rows lie in float32: in x itself if it is float32, or else in copy [rows, depth]. */
+BODY lane_rows float_rows(const ft_precision precision, head_rows h, float *copy)
+{
+    if (precision == FT_FLOAT32)
+        return (lane_rows){element(precision, h.x, h.first), h.row};
+    return (lane_rows){copy, h.depth};
+}
+
+BODY lane_rows read_rows(const ft_precision precision, head_rows h, float *copy)
+{
+    for (size_t r = 0; r < (size_t)h.rows && precision != FT_FLOAT32; r++) {
+        const void *from = element(precision, h.x, h.first + r * h.row);
+        EACH_VECTOR(i, n, h.depth,
+                    { put(FT_FLOAT32, copy + r * h.depth, i, n, get(precision, from, i, n)); });
+    }
+    return float_rows(precision, h, copy);
+}
+
+/* What float_rows said is computed now. */
+BODY void write_rows(const ft_precision precision, head_rows h, const float *copy)
+{
+    for (size_t r = 0; r < (size_t)h.rows && precision != FT_FLOAT32; r++) {
+        void *to = element(precision, h.x, h.first + r * h.row);
+        EACH_VECTOR(i, n, h.depth,
+                    { put(precision, to, i, n, get(FT_FLOAT32, copy + r * h.depth, i, n)); });
+    }
+}
+
+#if defined(__AVX512BF16__)
+/* to [rows / 2 rounded up, columns]: lane j of row i is the pair of x[2 i, j] and x[2 i + 1, j].
+ * x's rows are x_row apart; columns are whole vectors. */
+static void pair_rows(const uint16_t *x, size_t x_row, int rows, size_t columns, float *to,
+                      size_t to_row)
+{
+    for (int r = 0; r < rows; r += 2, x += 2 * x_row, to += to_row)
+        for (size_t j = 0; j < columns; j += FT_LANES) {
+            ft_vi pair = {0};
+            if (r + 1 < rows)
+                pair = (ft_vi)widen(*(const ft_vh_unaligned *)(x + x_row + j));
+            pair |= (ft_vi)((ft_vu)widen(*(const ft_vh_unaligned *)(x + j)) >> 16);
+            store(to + j, (ft_vf)pair);
+        }
+}
+#endif
+
+/* A head's rows as the right operand of a product along their columns: to [depth / packed, pitch],
+ * transposed. copy [rows, depth] is used on the way. */
+BODY void right_columns(const ft_precision precision, const int packed, head_rows h, float *copy,
+                        float *to, size_t pitch)
+{
+    lane_rows from = {element(precision, h.x, h.first), h.row / 2}; /* of pairs, as they are */
+    if (packed == 1)
+        from = read_rows(precision, h, copy);
+    transpose(h.rows, (int)h.depth / packed, from.at, from.row, to, pitch);
+}
+
+/* ... along the rows. copy [rows, depth] */
+BODY lane_rows right_rows(const ft_precision precision, const int packed, head_rows h, float *copy)
+{
+#if defined(__AVX512BF16__)
+    if (packed == 2) {
+        pair_rows(element(precision, h.x, h.first), h.row, h.rows, h.depth, copy, h.depth);
+        return (lane_rows){copy, h.depth};
+    }
+#endif
+    (void)packed;
+    return read_rows(precision, h, copy);
+}
+
+/* As the left operand along the columns. copy [rows, depth] */
+BODY left_operand left_rows(const ft_precision precision, const int packed, head_rows h,
+                            float *copy)
+{
+    lane_rows rows = {element(precision, h.x, h.first), h.row / 2};
+    if (packed == 1)
+        rows = read_rows(precision, h, copy);
+    return (left_operand){rows.at, rows.row, 1};
+}
+
+/* Rows of scores that put_packed wrote as the left operand along the queries, in lanes. */
+BODY const float *left_columns(const int packed, const float *scores, int queries, size_t width,
+                               size_t pitch, float *pairs)
+{
+#if defined(__AVX512BF16__)
+    if (packed == 2) {
+        pair_rows((const uint16_t *)scores, 2 * pitch, queries, width, pairs, pitch);
+        return pairs;
+    }
+#endif
+    (void)packed, (void)queries, (void)width, (void)pitch, (void)pairs;
+    return scores;
+}
+
+/* Products of pairs take whole vectors of columns, and rows that begin with a pair. */
+static bool takes_pairs(const ft_attention *a)
+{
+    return FT_MOST_PACKED == 2 && a->precision == FT_BFLOAT16 && a->head_dim % FT_LANES == 0 &&
+           a->q_stride % 2 == 0 && a->kv_stride % 2 == 0;
+}
+
+/* Element j of a row of probabilities or their gradients as an operand: rounded to bfloat16 where
+ * operands are pairs, in the row's first half, which the caller has read. */
+BODY void put_packed(const int packed, float *row, size_t j, ft_vf v)
+{
+    put(packed == 2 ? FT_BFLOAT16 : FT_FLOAT32, row, j, FT_LANES, v);
 }
 
 /* row [width]: exp(scale * (score - largest)), the columns from `keys` on 0. Returns the sum. */
@@ -125,72 +219,75 @@ static float exponentiate(float *row, size_t keys, size_t width, float scale, fl
     return sum_of_lanes(total);
 }
 
-BODY void attention_forward_body(const ft_precision precision, const ft_attention *a,
-                                 int32_t sequence, int32_t head, float *scratch)
+BODY void attention_forward_body(const ft_precision precision, const int packed,
+                                 const ft_attention *a, int32_t sequence, int32_t head,
+                                 float *scratch)
 {
     const head_span s = span_of(a, sequence, head);
     const size_t q_row = (size_t)a->q_stride, kv_row = (size_t)a->kv_stride;
     const size_t depth = (size_t)a->head_dim, out_row = (size_t)a->heads * depth;
-    const size_t q_first = (size_t)s.query * q_row + s.column;
-    const size_t k_first = (size_t)s.key_start * kv_row + s.column;
-    const size_t out_first = (size_t)s.query * out_row + s.column;
+    const size_t kv_first = (size_t)s.key_start * kv_row + s.column;
     float *lse = a->lse + (size_t)head * (size_t)s.query_rows + s.query;
     const float scale = 1.0f / sqrtf((float)a->head_dim);
-    const size_t width = whole_vectors((size_t)s.keys);
-
-    float *keys = scratch;                /* [head_dim, width] */
-    float *scores = keys + depth * width; /* [FT_FORWARD_QUERIES, width] */
-    float *factors = scores + FT_FORWARD_QUERIES * width + FT_FACTORS_SLACK; /* [width] */
-    float *values_copy = factors + width + FT_FACTORS_SLACK;                 /* [width, head_dim] */
-    float *q_copy = values_copy + width * depth;           /* [FT_FORWARD_QUERIES, head_dim] */
-    float *out_copy = q_copy + FT_FORWARD_QUERIES * depth; /* [FT_FORWARD_QUERIES, head_dim] */
 
     if (s.keys <= 0) {
         for (int32_t i = 0; i < s.queries; i++) {
-            zero(precision, a->out, out_first + (size_t)i * out_row, depth);
+            zero(precision, a->out, (size_t)(s.query + i) * out_row + s.column, depth);
             lse[i] = -INFINITY;
         }
         return;
     }
-    const panel k = panel_of(precision, a->k, k_first, kv_row, s.keys, depth, values_copy);
-    transpose(s.keys, a->head_dim, k.at, k.row, keys, width);
-    const panel v = panel_of(precision, a->v, k_first, kv_row, s.keys, depth, values_copy);
+    const size_t width = whole_vectors((size_t)s.keys), pitch = pitch_of(width);
+    float *factors = take(&scratch, width + 2 * FT_FACTORS_SLACK) + FT_FACTORS_SLACK;
+    float *keys = take(&scratch, depth * pitch);
+    float *values = take(&scratch, depth * width);
+    float *scores = take(&scratch, FT_FORWARD_QUERIES * pitch);
+    float *queries = take(&scratch, FT_FORWARD_QUERIES * depth);
+    float *out_copy = take(&scratch, FT_FORWARD_QUERIES * depth);
+
+    right_columns(precision, packed, (head_rows){a->k, kv_first, kv_row, s.keys, depth}, values,
+                  keys, pitch);
+    const lane_rows v =
+        right_rows(precision, packed, (head_rows){a->v, kv_first, kv_row, s.keys, depth}, values);
     for (int32_t first = 0; first < s.queries; first += FT_FORWARD_QUERIES) {
         int n = s.queries - first < FT_FORWARD_QUERIES ? s.queries - first : FT_FORWARD_QUERIES;
-        const size_t q_at = q_first + (size_t)first * q_row;
-        const size_t out_at = out_first + (size_t)first * out_row;
-        const panel q = panel_of(precision, a->q, q_at, q_row, n, depth, q_copy);
-        const panel out = panel_for(precision, a->out, out_at, out_row, depth, out_copy);
-        product(n, (int)width, depth, (left_operand){q.at, q.row, 1}, keys, width, scores, width,
-                false);
+        const size_t row = (size_t)(s.query + first);
+        const head_rows q = {a->q, row * q_row + s.column, q_row, n, depth};
+        const head_rows out = {a->out, row * out_row + s.column, out_row, n, depth};
+        const lane_rows sums = float_rows(precision, out, out_copy);
+        product(packed, n, (int)width, depth / packed, left_rows(precision, packed, q, queries),
+                keys, pitch, scores, pitch, false);
         for (int i = 0; i < n; i++) {
-            float *row = scores + (size_t)i * width, largest;
-            float total = exponentiate(row, (size_t)s.keys, width, scale, &largest);
+            float *p = scores + (size_t)i * pitch, largest;
+            float total = exponentiate(p, (size_t)s.keys, width, scale, &largest);
             lse[first + i] = largest * scale + logf(total);
             const float *kept = key_factors(a, &s, head, first + i, factors);
             float inverse = 1.0f / total;
             for (size_t j = 0; j < width; j += FT_LANES) {
-                ft_vf p = load(row + j) * inverse;
+                ft_vf v = load(p + j) * inverse;
                 if (kept)
-                    p *= load(kept + j);
-                store(row + j, p);
+                    v *= load(kept + j);
+                put_packed(packed, p, j, v);
             }
         }
-        product(n, a->head_dim, (size_t)s.keys, (left_operand){scores, width, 1}, v.at, v.row,
-                out.at, out.row, false);
-        panel_write(precision, out, a->out, out_at, out_row, n, depth);
+        product(packed, n, a->head_dim, (size_t)(s.keys + packed - 1) / packed,
+                (left_operand){scores, pitch, 1}, v.at, v.row, sums.at, sums.row, false);
+        write_rows(precision, out, out_copy);
     }
 }
 
 static void attention_forward(const ft_attention *a, int32_t sequence, int32_t head, float *scratch)
 {
-    SPECIALIZED(a->precision, attention_forward_body, a, sequence, head, scratch);
+    if (takes_pairs(a))
+        attention_forward_body(FT_BFLOAT16, FT_MOST_PACKED, a, sequence, head, scratch);
+    else
+        SPECIALIZED(a->precision, attention_forward_body, 1, a, sequence, head, scratch);
 }
 
 /* scores become ds = p (kept dp - sum(p kept dp)) scale, dp becomes p kept: what dq and dk, and dv,
  * are products of. p = exp(scale * score - lse). */
-static void score_gradient(float *scores, float *dp, size_t keys, size_t width, float scale,
-                           float lse, const float *kept)
+BODY void score_gradient(const int packed, float *scores, float *dp, size_t keys, size_t width,
+                         float scale, float lse, const float *kept)
 {
     for (size_t j = keys; j < width; j++)
         scores[j] = -INFINITY;
@@ -207,38 +304,23 @@ static void score_gradient(float *scores, float *dp, size_t keys, size_t width, 
     float sum = sum_of_lanes(total);
     for (size_t j = 0; j < width; j += FT_LANES) {
         ft_vf p = load(scores + j), d = load(dp + j);
-        store(scores + j, p * (d - sum) * scale);
+        put_packed(packed, scores, j, p * (d - sum) * scale);
         if (kept)
             p *= load(kept + j);
-        store(dp + j, p);
+        put_packed(packed, dp, j, p);
     }
 }
 
-BODY void attention_backward_body(const ft_precision precision, const ft_attention *a,
-                                  const ft_attention_gradient *g, int32_t sequence, int32_t head,
-                                  float *scratch)
+BODY void attention_backward_body(const ft_precision precision, const int packed,
+                                  const ft_attention *a, const ft_attention_gradient *g,
+                                  int32_t sequence, int32_t head, float *scratch)
 {
     const head_span s = span_of(a, sequence, head);
     const size_t q_row = (size_t)a->q_stride, kv_row = (size_t)a->kv_stride;
     const size_t depth = (size_t)a->head_dim, out_row = (size_t)a->heads * depth;
-    const size_t q_first = (size_t)s.query * q_row + s.column;
-    const size_t k_first = (size_t)s.key_start * kv_row + s.column;
-    const size_t out_first = (size_t)s.query * out_row + s.column;
+    const size_t kv_first = (size_t)s.key_start * kv_row + s.column;
     const float *lse = a->lse + (size_t)head * (size_t)s.query_rows + s.query;
     const float scale = 1.0f / sqrtf((float)a->head_dim);
-    const size_t width = whole_vectors((size_t)s.keys);
-
-    float *keys = scratch;                            /* [head_dim, width] */
-    float *values = keys + depth * width;             /* [head_dim, width] */
-    float *scores = values + depth * width;           /* [FT_BACKWARD_QUERIES, width] */
-    float *dp = scores + FT_BACKWARD_QUERIES * width; /* [FT_BACKWARD_QUERIES, width] */
-    float *factors = dp + FT_BACKWARD_QUERIES * width + FT_FACTORS_SLACK; /* [width] */
-    float *k_copy = factors + width + FT_FACTORS_SLACK;                   /* [width, head_dim] */
-    float *dk_copy = k_copy + width * depth;                              /* [width, head_dim] */
-    float *dv_copy = dk_copy + width * depth;                             /* [width, head_dim] */
-    float *q_copy = dv_copy + width * depth;                  /* [FT_BACKWARD_QUERIES, head_dim] */
-    float *dout_copy = q_copy + FT_BACKWARD_QUERIES * depth;  /* [FT_BACKWARD_QUERIES, head_dim] */
-    float *dq_copy = dout_copy + FT_BACKWARD_QUERIES * depth; /* [FT_BACKWARD_QUERIES, head_dim] */
 
     for (int32_t row = s.start; row < s.key_start; row++) {
         zero(precision, g->dk, (size_t)row * kv_row + s.column, depth);
@@ -246,46 +328,72 @@ BODY void attention_backward_body(const ft_precision precision, const ft_attenti
     }
     if (s.keys <= 0) {
         for (int32_t i = 0; i < s.queries; i++)
-            zero(precision, g->dq, q_first + (size_t)i * q_row, depth);
+            zero(precision, g->dq, (size_t)(s.query + i) * q_row + s.column, depth);
         return;
     }
-    const panel v = panel_of(precision, a->v, k_first, kv_row, s.keys, depth, dv_copy);
-    transpose(s.keys, a->head_dim, v.at, v.row, values, width);
-    const panel k = panel_of(precision, a->k, k_first, kv_row, s.keys, depth, k_copy);
-    transpose(s.keys, a->head_dim, k.at, k.row, keys, width);
-    const panel dk = panel_for(precision, g->dk, k_first, kv_row, depth, dk_copy);
-    const panel dv = panel_for(precision, g->dv, k_first, kv_row, depth, dv_copy);
+    const size_t width = whole_vectors((size_t)s.keys), pitch = pitch_of(width);
+    float *factors = take(&scratch, width + 2 * FT_FACTORS_SLACK) + FT_FACTORS_SLACK;
+    float *key_columns = take(&scratch, depth * pitch);
+    float *value_columns = take(&scratch, depth * pitch);
+    float *scores = take(&scratch, FT_BACKWARD_QUERIES * pitch);
+    float *dp = take(&scratch, FT_BACKWARD_QUERIES * pitch);
+    float *score_pairs = take(&scratch, FT_BACKWARD_QUERIES / 2 * pitch);
+    float *k_copy = take(&scratch, depth * width);
+    float *dk_copy = take(&scratch, depth * width);
+    float *dv_copy = take(&scratch, depth * width);
+    float *q_copy = take(&scratch, FT_BACKWARD_QUERIES * depth);
+    float *dout_copy = take(&scratch, FT_BACKWARD_QUERIES * depth);
+    float *dq_copy = take(&scratch, FT_BACKWARD_QUERIES * depth);
+
+    const head_rows k = {a->k, kv_first, kv_row, s.keys, depth};
+    const head_rows v = {a->v, kv_first, kv_row, s.keys, depth};
+    const head_rows dk = {g->dk, kv_first, kv_row, s.keys, depth};
+    const head_rows dv = {g->dv, kv_first, kv_row, s.keys, depth};
+    const lane_rows dk_sums = float_rows(precision, dk, dk_copy);
+    const lane_rows dv_sums = float_rows(precision, dv, dv_copy);
+    right_columns(precision, packed, v, dv_copy, value_columns, pitch);
+    right_columns(precision, packed, k, dk_copy, key_columns, pitch);
+    const lane_rows k_rows = right_rows(precision, packed, k, k_copy);
     for (int32_t first = 0; first < s.queries; first += FT_BACKWARD_QUERIES) {
         int n = s.queries - first < FT_BACKWARD_QUERIES ? s.queries - first : FT_BACKWARD_QUERIES;
-        const size_t q_at = q_first + (size_t)first * q_row;
-        const size_t out_at = out_first + (size_t)first * out_row;
-        const panel q = panel_of(precision, a->q, q_at, q_row, n, depth, q_copy);
-        const panel dout = panel_of(precision, g->dout, out_at, out_row, n, depth, dout_copy);
-        const panel dq = panel_for(precision, g->dq, q_at, q_row, depth, dq_copy);
-        product(n, (int)width, depth, (left_operand){q.at, q.row, 1}, keys, width, scores, width,
+        const size_t row = (size_t)(s.query + first), lanes = (size_t)(n + packed - 1) / packed;
+        const head_rows q = {a->q, row * q_row + s.column, q_row, n, depth};
+        const head_rows dq = {g->dq, row * q_row + s.column, q_row, n, depth};
+        const head_rows dout = {g->dout, row * out_row + s.column, out_row, n, depth};
+        product(packed, n, (int)width, depth / packed, left_rows(precision, packed, q, q_copy),
+                key_columns, pitch, scores, pitch, false);
+        product(packed, n, (int)width, depth / packed,
+                left_rows(precision, packed, dout, dout_copy), value_columns, pitch, dp, pitch,
                 false);
-        product(n, (int)width, depth, (left_operand){dout.at, dout.row, 1}, values, width, dp,
-                width, false);
         for (int i = 0; i < n; i++)
-            score_gradient(scores + (size_t)i * width, dp + (size_t)i * width, (size_t)s.keys,
-                           width, scale, lse[first + i],
+            score_gradient(packed, scores + (size_t)i * pitch, dp + (size_t)i * pitch,
+                           (size_t)s.keys, width, scale, lse[first + i],
                            key_factors(a, &s, head, first + i, factors));
-        product(n, a->head_dim, (size_t)s.keys, (left_operand){scores, width, 1}, k.at, k.row,
-                dq.at, dq.row, false);
-        product(s.keys, a->head_dim, (size_t)n, (left_operand){scores, 1, width}, q.at, q.row,
-                dk.at, dk.row, first > 0);
-        product(s.keys, a->head_dim, (size_t)n, (left_operand){dp, 1, width}, dout.at, dout.row,
-                dv.at, dv.row, first > 0);
-        panel_write(precision, dq, g->dq, q_at, q_row, n, depth);
+        const lane_rows dq_sums = float_rows(precision, dq, dq_copy);
+        product(packed, n, a->head_dim, (size_t)(s.keys + packed - 1) / packed,
+                (left_operand){scores, pitch, 1}, k_rows.at, k_rows.row, dq_sums.at, dq_sums.row,
+                false);
+        write_rows(precision, dq, dq_copy);
+        const float *ds = left_columns(packed, scores, n, width, pitch, score_pairs);
+        const lane_rows q_rows = right_rows(precision, packed, q, q_copy);
+        product(packed, s.keys, a->head_dim, lanes, (left_operand){ds, 1, pitch}, q_rows.at,
+                q_rows.row, dk_sums.at, dk_sums.row, first > 0);
+        const float *p = left_columns(packed, dp, n, width, pitch, score_pairs);
+        const lane_rows dout_rows = right_rows(precision, packed, dout, dout_copy);
+        product(packed, s.keys, a->head_dim, lanes, (left_operand){p, 1, pitch}, dout_rows.at,
+                dout_rows.row, dv_sums.at, dv_sums.row, first > 0);
     }
-    panel_write(precision, dk, g->dk, k_first, kv_row, s.keys, depth);
-    panel_write(precision, dv, g->dv, k_first, kv_row, s.keys, depth);
+    write_rows(precision, dk, dk_copy);
+    write_rows(precision, dv, dv_copy);
 }
 
 static void attention_backward(const ft_attention *a, const ft_attention_gradient *g,
                                int32_t sequence, int32_t head, float *scratch)
 {
-    SPECIALIZED(a->precision, attention_backward_body, a, g, sequence, head, scratch);
+    if (takes_pairs(a))
+        attention_backward_body(FT_BFLOAT16, FT_MOST_PACKED, a, g, sequence, head, scratch);
+    else
+        SPECIALIZED(a->precision, attention_backward_body, 1, a, g, sequence, head, scratch);
 }
 
 #endif

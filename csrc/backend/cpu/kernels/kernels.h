@@ -70,5 +70,6 @@ typedef struct ft_cpu_kernels {
 extern const ft_cpu_kernels ft_cpu_kernels_generic;
 extern const ft_cpu_kernels ft_cpu_kernels_avx2;
 extern const ft_cpu_kernels ft_cpu_kernels_avx512;
+extern const ft_cpu_kernels ft_cpu_kernels_avx512bf16;
 
 #endif

@@ -4,23 +4,42 @@
 
 #include <stdbool.h>
 
-#include "backend/cpu/kernels/simd.h"
+#include "backend/cpu/kernels/elements.h"
 
 /* The tile of c that is held in registers: 6 x 4 vectors of 32 registers, or 6 x 2 of 16. */
 enum { FT_TILE_ROWS = 6, FT_TILE_VECTORS = FT_LANES == 16 ? 4 : 2 };
 
-/* element [i, k] of a is a.at[i * a.row + k * a.column]: a matrix or its transpose. */
+/* How many numbers of the sum that an element of a product is are in one 32-bit lane: one of
+ * float32, or two of bfloat16, a pair, where the processor takes products of pairs. */
+#if defined(__AVX512BF16__)
+enum { FT_MOST_PACKED = 2 };
+#else
+enum { FT_MOST_PACKED = 1 };
+#endif
+
+/* Lane [i, k] of a is a.at[i * a.row + k * a.column]: a matrix or its transpose. */
 typedef struct left_operand {
     const float *at;
     size_t row, column;
 } left_operand;
 
+/* sum + the products of one lane, for all lanes of right, with right's. */
+BODY ft_vf multiply_add(const int packed, ft_vf sum, const float *left, ft_vf right)
+{
+#if defined(__AVX512BF16__)
+    if (packed == 2) {
+        __m512i pair = _mm512_set1_epi32(*(const ft_i32_any *)left);
+        return (ft_vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)pair, (__m512bh)right);
+    }
+#endif
+    (void)packed;
+    return sum + set1(*left) * right;
+}
+
 /* c[0..rows, 0..vectors * FT_LANES] = (c +) a b. Both bounds are constants wherever this is
  * inlined, so that the sums live in registers. */
-static inline __attribute__((always_inline)) void tile(const int rows, const int vectors,
-                                                       size_t depth, left_operand a, const float *b,
-                                                       size_t b_row, float *c, size_t c_row,
-                                                       bool add)
+BODY void tile(const int packed, const int rows, const int vectors, size_t depth, left_operand a,
+               const float *b, size_t b_row, float *c, size_t c_row, bool add)
 {
     ft_vf sums[FT_TILE_ROWS][FT_TILE_VECTORS];
 #pragma GCC unroll 6
@@ -34,12 +53,11 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
         for (int j = 0; j < vectors; j++)
             right[j] = load(b + k * b_row + (size_t)j * FT_LANES);
 #pragma GCC unroll 6
-        for (int i = 0; i < rows; i++) {
-            ft_vf left = set1(a.at[(size_t)i * a.row + k * a.column]);
+        for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
             for (int j = 0; j < vectors; j++)
-                sums[i][j] += left * right[j];
-        }
+                sums[i][j] = multiply_add(packed, sums[i][j],
+                                          &a.at[(size_t)i * a.row + k * a.column], right[j]);
     }
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++)
@@ -54,16 +72,14 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
 
 #define FT_TILE_CASE(rows_)                                                                        \
 case rows_:                                                                                        \
-    tile(rows_, vectors, depth, a, b, b_row, c, c_row, add);                                       \
+    tile(packed, rows_, vectors, depth, a, b, b_row, c, c_row, add);                               \
     break;
 
-static inline
-    __attribute__((always_inline)) void tile_column(int rows, const int vectors, size_t depth,
-                                                    left_operand a, const float *b, size_t b_row,
-                                                    float *c, size_t c_row, bool add)
+BODY void tile_column(const int packed, int rows, const int vectors, size_t depth, left_operand a,
+                      const float *b, size_t b_row, float *c, size_t c_row, bool add)
 {
     for (; rows >= FT_TILE_ROWS; rows -= FT_TILE_ROWS) {
-        tile(FT_TILE_ROWS, vectors, depth, a, b, b_row, c, c_row, add);
+        tile(packed, FT_TILE_ROWS, vectors, depth, a, b, b_row, c, c_row, add);
         a.at += FT_TILE_ROWS * a.row;
         c += FT_TILE_ROWS * c_row;
     }
@@ -76,33 +92,64 @@ static inline
     }
 }
 
-/* c [rows, columns] = (c +) a [rows, depth] b [depth, columns]. */
-static void product(int rows, int columns, size_t depth, left_operand a, const float *b,
-                    size_t b_row, float *c, size_t c_row, bool add)
+/* c [rows, columns] = (c +) a [rows, depth] b [depth, columns]; depth counts lanes. Packed by two,
+ * columns are whole vectors. */
+BODY void product_body(const int packed, int rows, int columns, size_t depth, left_operand a,
+                       const float *b, size_t b_row, float *c, size_t c_row, bool add)
 {
     int j = 0;
     for (; j + FT_TILE_VECTORS * FT_LANES <= columns; j += FT_TILE_VECTORS * FT_LANES)
-        tile_column(rows, FT_TILE_VECTORS, depth, a, b + j, b_row, c + j, c_row, add);
+        tile_column(packed, rows, FT_TILE_VECTORS, depth, a, b + j, b_row, c + j, c_row, add);
 #if FT_LANES == 16
     if (j + 3 * FT_LANES <= columns) {
-        tile_column(rows, 3, depth, a, b + j, b_row, c + j, c_row, add);
+        tile_column(packed, rows, 3, depth, a, b + j, b_row, c + j, c_row, add);
         j += 3 * FT_LANES;
     } else if (j + 2 * FT_LANES <= columns) {
-        tile_column(rows, 2, depth, a, b + j, b_row, c + j, c_row, add);
+        tile_column(packed, rows, 2, depth, a, b + j, b_row, c + j, c_row, add);
         j += 2 * FT_LANES;
     }
 #endif
     if (j + FT_LANES <= columns) {
-        tile_column(rows, 1, depth, a, b + j, b_row, c + j, c_row, add);
+        tile_column(packed, rows, 1, depth, a, b + j, b_row, c + j, c_row, add);
         j += FT_LANES;
     }
-    for (int i = 0; i < rows; i++) /* no head dimension in use comes here */
+    for (int i = 0; i < rows && packed == 1; i++) /* no head dimension in use comes here */
         for (int rest = j; rest < columns; rest++) {
             float sum = add ? c[(size_t)i * c_row + (size_t)rest] : 0;
             for (size_t k = 0; k < depth; k++)
                 sum += a.at[(size_t)i * a.row + k * a.column] * b[k * b_row + (size_t)rest];
             c[(size_t)i * c_row + (size_t)rest] = sum;
         }
+}
+
+static __attribute__((noinline)) void product_of_singles(int rows, int columns, size_t depth,
+                                                         left_operand a, const float *b,
+                                                         size_t b_row, float *c, size_t c_row,
+                                                         bool add)
+{
+    product_body(1, rows, columns, depth, a, b, b_row, c, c_row, add);
+}
+
+#if defined(__AVX512BF16__)
+static __attribute__((noinline)) void product_of_pairs(int rows, int columns, size_t depth,
+                                                       left_operand a, const float *b, size_t b_row,
+                                                       float *c, size_t c_row, bool add)
+{
+    product_body(2, rows, columns, depth, a, b, b_row, c, c_row, add);
+}
+#endif
+
+BODY void product(const int packed, int rows, int columns, size_t depth, left_operand a,
+                  const float *b, size_t b_row, float *c, size_t c_row, bool add)
+{
+#if defined(__AVX512BF16__)
+    if (packed == 2) {
+        product_of_pairs(rows, columns, depth, a, b, b_row, c, c_row, add);
+        return;
+    }
+#endif
+    (void)packed;
+    product_of_singles(rows, columns, depth, a, b, b_row, c, c_row, add);
 }
 
 /* to [columns, to_row] = the transpose of from [rows, columns], whose rows are from_row apart; to's

@@ -20,6 +20,7 @@ typedef uint64_t ft_vq __attribute__((vector_size(FT_LANES * 4), may_alias));
 typedef float ft_vf_unaligned __attribute__((vector_size(FT_LANES * 4), may_alias, aligned(4)));
 typedef uint16_t ft_vh __attribute__((vector_size(FT_LANES * 2), may_alias));
 typedef uint16_t ft_vh_unaligned __attribute__((vector_size(FT_LANES * 2), may_alias, aligned(2)));
+typedef int32_t ft_i32_any __attribute__((may_alias));
 typedef int32_t ft_vi4 __attribute__((vector_size(16), may_alias));
 typedef float ft_v4_unaligned __attribute__((vector_size(16), may_alias, aligned(4)));
 
@@ -89,16 +90,16 @@ static inline ft_vf widen(ft_vh h)
 #endif
 }
 
-/* As ft_to_bfloat16: to nearest, ties to even, nan stays nan. AVX512-BF16 has an instruction for it,
- * but that one takes denormal numbers for zeros. */
+/* As ft_to_bfloat16: to nearest, ties to even, nan stays nan. AVX512-BF16 has an instruction for
+ * it, but that one takes denormal numbers for zeros. */
 static inline ft_vh narrow(ft_vf v)
 {
     ft_vu bits = (ft_vu)v;
     ft_vu half = bits + 0x7FFF + (bits >> 16 & 1);
 #if FT_LANES == 16
     __mmask16 nans = _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q);
-    __m512i kept = _mm512_mask_or_epi32((__m512i)half, nans, (__m512i)bits,
-                                        _mm512_set1_epi32(0x400000));
+    __m512i kept =
+        _mm512_mask_or_epi32((__m512i)half, nans, (__m512i)bits, _mm512_set1_epi32(0x400000));
     return (ft_vh)_mm512_cvtepi32_epi16(_mm512_srli_epi32(kept, 16));
 #else
     ft_vu nans = (ft_vu)(v != v);
