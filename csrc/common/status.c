@@ -19,14 +19,14 @@ ft_status ft_error_within(ft_status status, const char *format, ...)
 {
     if (status == FT_OK)
         return status;
-    char inner[sizeof message];
-    memcpy(inner, message, sizeof inner);
+    char outer[256], inner[sizeof message];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(message, sizeof message, format, arguments);
+    vsnprintf(outer, sizeof outer, format, arguments);
     va_end(arguments);
-    if (length >= 0 && (size_t)length < sizeof message)
-        snprintf(message + length, sizeof message - (size_t)length, ": %s", inner);
+    memcpy(inner, message, sizeof inner);
+    snprintf(message, sizeof message, "%s: %.*s", outer, (int)(sizeof message - sizeof outer - 2),
+             inner);
     return status;
 }
 

@@ -301,6 +301,22 @@ def test_an_optimizer_and_a_schedule_of_ones_own(make, small_config):
     assert optimizer.steps == 3
 
 
+def test_arguments_that_changed_are_checked_before_any_step(make, small_model):
+    trainer = make(max_steps=2)
+    for name, value in (("per_device_train_batch_size", 0), ("fp16", True), ("num_threads", -1)):
+        good = getattr(trainer.args, name)
+        setattr(trainer.args, name, value)
+        with pytest.raises(ValueError, match=name):
+            trainer.train()
+        with pytest.raises(ValueError, match=name):
+            Trainer(small_model, trainer.args)
+        setattr(trainer.args, name, good)
+    assert trainer.optimizer is None
+    trainer.args.per_device_train_batch_size = np.int64(20)
+    trainer.train()
+    assert trainer.state.epoch == 2
+
+
 def test_training_twice_goes_on_with_a_new_schedule(make):
     trainer = make(max_steps=2, logging_steps=1)
     trainer.train()
