@@ -26,8 +26,10 @@ ft_status ft_model_set_precision(ft_model *m, ft_precision precision)
     FT_FORWARD(op->check_precision(m->backend, precision));
     void *shadow = NULL;
     if (precision == FT_BFLOAT16)
-        FT_FORWARD(op->allocate(m->backend, (shadow_end(m) - shadow_begin(m)) * sizeof *m->shadow,
-                                &shadow));
+        FT_FORWARD(ft_error_within(
+            op->allocate(m->backend, (shadow_end(m) - shadow_begin(m)) * sizeof *m->shadow,
+                         &shadow),
+            "the weights' bfloat16 copies do not fit in memory"));
     else
         op->release(m->backend, m->shadow);
     m->shadow = shadow;
