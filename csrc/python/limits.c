@@ -7,6 +7,9 @@
 
 #    include "backend/cpu/limits.h"
 
+/* Of a product's sides, and of products: what they take together can be counted in bytes. */
+enum { LARGEST = 1 << 20, MOST = 1 << 12 };
+
 static PyObject *list_of(const double *values, int count)
 {
     PyObject *list = PyList_New(count);
@@ -52,8 +55,10 @@ static int get_product(PyObject *item, ft_limit_product *out)
     }
     if (!PyArg_ParseTuple(item, "iii", &out->rows, &out->in, &out->out))
         return -1;
-    if (out->rows < 1 || out->in < 1 || out->out < 1) {
-        PyErr_SetString(PyExc_ValueError, "rows, in and out of a product must be at least 1");
+    if (out->rows < 1 || out->in < 1 || out->out < 1 || out->rows > LARGEST || out->in > LARGEST ||
+        out->out > LARGEST) {
+        PyErr_Format(PyExc_ValueError, "rows, in and out of a product must be from 1 to %d",
+                     LARGEST);
         return -1;
     }
     return 0;
@@ -62,7 +67,9 @@ static int get_product(PyObject *item, ft_limit_product *out)
 static ft_limit_product *get_products(PyObject *sequence, Py_ssize_t *count)
 {
     *count = PySequence_Size(sequence);
-    if (*count < 0)
+    if (*count > MOST)
+        PyErr_Format(PyExc_ValueError, "there are %zd products: at most %d", *count, MOST);
+    if (*count < 0 || *count > MOST)
         return NULL;
     ft_limit_product *products = PyMem_Calloc(*count ? (size_t)*count : 1, sizeof *products);
     if (products == NULL)

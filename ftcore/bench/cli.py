@@ -201,7 +201,7 @@ def _measure(options: argparse.Namespace, threads: int, scratch: pathlib.Path) -
             for precision in plan.precisions
             if f"products_{precision}" in machine_times
         },
-        "profile": measures.profile(plan) if options.profile else None,
+        "profile": measures.profile(plan) if options.profile else {},
     }
 
 

@@ -26,7 +26,7 @@ STREAM_ELEMENTS = 1 << 25
 STREAM_BYTES = 28
 """AdamW reads parameter, gradient and two moments of 4 bytes, and writes all but the gradient."""
 SHADOW_BYTES = 2
-"""In bfloat16 it writes a copy of the weights too."""
+"""In bfloat16 it writes a copy of the layers' weights too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +101,9 @@ def adamw_bytes(config: Mapping[str, Any], batch: Batch, precision: str) -> floa
     embedding = (batch.active_words + config["max_position_embeddings"] + types + 2) * hidden
     layer = 4 * hidden * (hidden + 1) + 2 * hidden * inner + inner + hidden + 4 * hidden
     head = (hidden + config["num_labels"]) * (hidden + 1)
-    weights = config["num_hidden_layers"] * layer + head
-    moved = STREAM_BYTES * (embedding + weights)
+    layers = config["num_hidden_layers"]
+    moved = STREAM_BYTES * (embedding + layers * layer + head)
+    weights = layers * (4 * hidden * hidden + 2 * hidden * inner)
     return moved + (SHADOW_BYTES * weights if precision == "bfloat16" else 0)
 
 

@@ -138,13 +138,16 @@ def _measure_limit(plan: Plan, samples: Samples, sides: Sequence[Process], preci
     samples.take("stream", "ftcore", partial(side.ask, "stream", STREAM_ELEMENTS, PASSES))
 
 
-def profile(plan: Plan) -> dict[str, Any]:
-    """What `FtcoreSide.profile` gives."""
-    with Process("ftcore", plan.threads, plan.settings) as side:
-        try:
-            return side.ask("profile", plan.steps)
-        except Refused as refusal:
-            raise CommandError(f"ftcore refused to profile: {refusal}") from refusal
+def profile(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What `FtcoreSide.profile` gives, for each precision that ftcore does not refuse."""
+    found = {}
+    for precision in plan.precisions:
+        with Process("ftcore", plan.threads, plan.settings) as side:
+            try:
+                found[precision] = side.ask("profile", precision, plan.steps)
+            except Refused as refusal:
+                found[precision] = {"refused": str(refusal)}
+    return found
 
 
 def _say(what: str) -> None:

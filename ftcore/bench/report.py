@@ -41,9 +41,9 @@ def show(result: dict[str, Any]) -> None:
     if result["limit"]:
         print()
         _show_limit(result)
-    if result["profile"]:
+    for precision, profile in result["profile"].items():
         print()
-        _show_profile(result["profile"], result["batch_size"])
+        _show_profile(precision, profile, result["batch_size"])
     if not result["compared"]:
         print("\n" + _ALONE)
 
@@ -109,8 +109,13 @@ def _described(key: str, result: dict[str, Any]) -> tuple[str, str, float]:
 
 
 def _spread(figures: Summary, unit: str, factor: float) -> str:
-    median, low, high = (f"{factor * figures[k]:.3g}" for k in ("median", "low", "high"))
+    median, low, high = (_number(factor * figures[k]) for k in ("median", "low", "high"))
     return f"{median} {unit}" + (f" ({low} to {high})" if figures["count"] > 1 else "")
+
+
+def _number(value: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
 
 def _show_limit(result: dict[str, Any]) -> None:
@@ -121,11 +126,12 @@ def _show_limit(result: dict[str, Any]) -> None:
             (
                 precision,
                 f"{figures['ratio']:.2f}",
-                f"{1e3 * step:.3g} ms ({1e6 * step / result['tokens']:.3g} µs a token)",
-                f"{1e3 * figures['seconds']:.3g} ms",
-                f"{1e-9 * figures['flops']:.3g} G at {1e-9 * figures['flops_per_second']:.3g} G/s",
-                f"{1e-9 * figures['adamw_bytes']:.3g} GB at "
-                f"{1e-9 * figures['bytes_per_second']:.3g} GB/s",
+                f"{_number(1e3 * step)} ms ({_number(1e3 * step / result['tokens'])} ms a token)",
+                f"{_number(1e3 * figures['seconds'])} ms",
+                f"{_number(1e-9 * figures['flops'])} G at "
+                f"{_number(1e-9 * figures['flops_per_second'])} G/s",
+                f"{_number(1e-9 * figures['adamw_bytes'])} GB at "
+                f"{_number(1e-9 * figures['bytes_per_second'])} GB/s",
             )
         )
     header = ("step / limit", "ratio", "step", "limit", "operations", "AdamW's bytes")
@@ -133,8 +139,11 @@ def _show_limit(result: dict[str, Any]) -> None:
     print("\n" + _FOOTER)
 
 
-def _show_profile(profile: dict[str, Any], sequences: int) -> None:
+def _show_profile(precision: str, profile: dict[str, Any], sequences: int) -> None:
     """Products of many row counts share a line; those of one row a sequence have their own."""
+    if "refused" in profile:
+        print(f"profile, {precision}: not supported here by ftcore: {profile['refused']}")
+        return
     steps, whole = profile["steps"], profile["seconds"]
     lines: dict[str, list[float]] = {}
     for operation, shape, calls, seconds in profile["operations"]:
@@ -151,18 +160,20 @@ def _show_profile(profile: dict[str, Any], sequences: int) -> None:
     rows_shown = [
         (
             name,
-            f"{calls / steps:.3g}",
-            f"{1e3 * seconds / steps:.3g}",
+            f"{calls / steps:g}",
+            _number(1e3 * seconds / steps),
             f"{seconds / whole:.1%}",
-            f"{1e-9 * flops / seconds:.3g}" if flops else "",
+            _number(1e-9 * flops / seconds) if flops else "",
         )
         for name, (calls, seconds, flops) in sorted(lines.items(), key=lambda x: -x[1][1])
     ]
     rows_shown.append(
-        ("between operations", "", f"{1e3 * rest / steps:.3g}", f"{rest / whole:.1%}", "")
+        ("between operations", "", _number(1e3 * rest / steps), f"{rest / whole:.1%}", "")
     )
-    rows_shown.append(("step", "", f"{1e3 * whole / steps:.3g}", "100.0%", ""))
-    print_table(("operation", "calls a step", "ms a step", "share", "GFLOP/s"), rows_shown)
+    rows_shown.append(("step", "", _number(1e3 * whole / steps), "100.0%", ""))
+    print_table(
+        (f"operation, {precision}", "calls a step", "ms a step", "share", "GFLOP/s"), rows_shown
+    )
 
 
 def _plural(number: int, noun: str) -> str:

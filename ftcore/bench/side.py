@@ -171,7 +171,7 @@ class FtcoreSide(Side):
 
         return _core.measure_stream(elements, passes=passes)
 
-    def profile(self, steps: int) -> dict[str, Any]:
+    def profile(self, precision: str, steps: int) -> dict[str, Any]:
         """The batches of `train`, taken apart: {"steps", "seconds": of all steps, "operations":
         [[operation, [rows, in, out] or [], calls, seconds]]}, the warm-up left out."""
         import numpy as np
@@ -181,6 +181,7 @@ class FtcoreSide(Side):
 
         model = self.library.AutoModelForSequenceClassification.from_pretrained(self.model_path)
         core = _core.Model(model.config.core(), profile=True)
+        core.precision = precision
         parameters = core.parameters()
         for index in range(len(parameters)):
             core.parameter(index)[...] = model.core.parameter(index)
