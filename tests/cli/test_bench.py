@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import pathlib
 
 import pytest
 
 import ftcore
 from ftcore.__main__ import main
 from ftcore.bench import models
+from ftcore.bench.process import Process
 
 COMPARED = all(
     importlib.util.find_spec(name) for name in ("torch", "transformers", "accelerate", "datasets")
@@ -75,6 +77,23 @@ def test_both_sides_are_measured_in_everything(tiny_folder, tmp_path, capsys):
     assert "| train step, float32 " in printed
     assert "train step beside a busy process, float32" in printed
     assert "pip install" not in printed
+
+
+@pytest.mark.skipif(not COMPARED, reason="nothing to compare with is installed")
+def test_hugging_faces_process_never_loads_ftcore(tiny_folder, tmp_path):
+    rows = {"first": ["a b"], "second": ["c"], "label": [0]}
+    (tmp_path / "texts.json").write_text(json.dumps({"train": rows, "evaluation": rows}))
+    settings = {
+        "model": str(tiny_folder),
+        "texts": str(tmp_path / "texts.json"),
+        "max_length": 64,
+        "batch_size": 1,
+    }
+    for library in ("ftcore", "transformers"):
+        with Process(library, 1, settings) as side:
+            assert side.ask("tokenize")[0] > 0
+            loaded = pathlib.Path(f"/proc/{side.pid}/maps").read_text()
+        assert ("ftcore/_core" in loaded) == (library == "ftcore")
 
 
 @pytest.mark.onednn
