@@ -156,7 +156,7 @@ static double sum_of_squares(const float *x, size_t begin, size_t end)
 }
 
 /* y = x in bfloat16, past the caches: what is written is not read again soon. */
-static void to_bfloat16(const float *x, uint16_t *y, size_t begin, size_t end)
+static void stream_bfloat16(const float *x, uint16_t *y, size_t begin, size_t end)
 {
     size_t i = begin;
     for (; i < end && (uintptr_t)(y + i) % FT_STREAMED; i++)
@@ -165,6 +165,11 @@ static void to_bfloat16(const float *x, uint16_t *y, size_t begin, size_t end)
         stream(y + i, narrow(load(x + i)), narrow(load(x + i + FT_LANES)));
     for (; i < end; i++)
         y[i] = ft_to_bfloat16(x[i]);
+}
+
+static void to_bfloat16(const float *x, uint16_t *y, size_t begin, size_t end)
+{
+    stream_bfloat16(x, y, begin, end);
     stream_end();
 }
 
@@ -182,8 +187,9 @@ static void decay(const ft_adamw_factors *f, float *parameter, uint16_t *shadow,
         size_t stop = end - block < FT_BLOCK ? end : block + FT_BLOCK;
         scale_add(f->decay, NULL, parameter, block, stop);
         if (shadow)
-            to_bfloat16(parameter, shadow, block, stop);
+            stream_bfloat16(parameter, shadow, block, stop);
     }
+    stream_end();
 }
 
 static void adamw(const ft_adamw_factors *f, float *restrict parameter,
@@ -204,8 +210,9 @@ static void adamw(const ft_adamw_factors *f, float *restrict parameter,
             parameter[i] -= a.step_size * m / (sqrtf(v) * a.root_scale + a.eps);
         }
         if (shadow)
-            to_bfloat16(parameter, shadow, block, stop);
+            stream_bfloat16(parameter, shadow, block, stop);
     }
+    stream_end();
 }
 
 #endif

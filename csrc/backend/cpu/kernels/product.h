@@ -152,6 +152,12 @@ BODY void product(const int packed, int rows, int columns, size_t depth, left_op
     product_of_singles(rows, columns, depth, a, b, b_row, c, c_row, add);
 }
 
+/* One lane, which need not hold a float. */
+static inline void move(const float *from, float *to)
+{
+    *(ft_i32_any *)to = *(const ft_i32_any *)from;
+}
+
 /* to [columns, to_row] = the transpose of from [rows, columns], whose rows are from_row apart; to's
  * columns from `rows` on are zeroed up to a whole number of vectors. */
 static void transpose(int rows, int columns, const float *from, size_t from_row, float *to,
@@ -178,11 +184,11 @@ static void transpose(int rows, int columns, const float *from, size_t from_row,
         }
         for (; j < columns; j++)
             for (int k = 0; k < 4; k++)
-                to[(size_t)j * to_row + (size_t)(i + k)] = block[(size_t)k * from_row + (size_t)j];
+                move(block + (size_t)k * from_row + j, to + (size_t)j * to_row + i + k);
     }
     for (; i < rows; i++)
         for (int j = 0; j < columns; j++)
-            to[(size_t)j * to_row + (size_t)i] = from[(size_t)i * from_row + (size_t)j];
+            move(from + (size_t)i * from_row + j, to + (size_t)j * to_row + i);
     size_t rest = whole_vectors((size_t)rows) - (size_t)rows;
     for (int j = 0; j < columns && rest; j++)
         memset(to + (size_t)j * to_row + rows, 0, rest * sizeof *to);
