@@ -82,6 +82,7 @@ class SequenceClassifier:
         self._parameters = self._list_parameters()
         self._dropout_seed, self._runs = (dropout_seed(), 0) if dropout is None else dropout
         self._open_run: int | None = None
+        self._before_autocast: str | None = None
 
     def _list_parameters(self) -> list[Parameter]:
         """The core's parameters in the order of Hugging Face's modules, weight before bias."""
@@ -279,9 +280,11 @@ class SequenceClassifier:
         if any(_is_tensor(value) for value in inputs):
             from ftcore.modeling import torch_bridge
 
+            self._follow_autocast(torch_bridge.autocast_precision())
             run, loss, logits = self.run(batch, torch_bridge.grad_enabled())
             output = SequenceClassifierOutput(*torch_bridge.to_tensors(self, run, loss, logits))
         else:
+            self._follow_autocast(None)
             run, loss, logits = self.run(batch, wants_gradient=labels is not None)
             if loss is None or run is None:
                 output = SequenceClassifierOutput(None, logits)
@@ -349,6 +352,17 @@ class SequenceClassifier:
         )
         self._open_run = self._runs if wants_gradient else None
         return self._open_run, loss, logits
+
+    def _follow_autocast(self, precision: str | None) -> None:
+        """Changes to torch.autocast's precision, or, out of it again, to what was before.
+
+        Not at the end of the `with`, of which the model does not know: backward comes after it.
+        """
+        if precision is not None:
+            self._before_autocast = self._before_autocast or self.core.precision
+            self.core.precision = precision
+        elif self._before_autocast is not None:
+            self.core.precision, self._before_autocast = self._before_autocast, None
 
     def backward_of(self, run: int, loss_scale: float, dlogits: NDArray[np.float32] | None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients, once for each run.

@@ -38,6 +38,19 @@ def grad_enabled() -> bool:
     return torch.is_grad_enabled()
 
 
+def autocast_precision() -> str | None:
+    """What the surrounding torch.autocast asks for on the CPU; None outside of one.
+
+    Raises ValueError for a type that is not supported.
+    """
+    if not torch.is_autocast_enabled("cpu"):
+        return None
+    dtype = torch.get_autocast_dtype("cpu")
+    if dtype is not torch.bfloat16:
+        raise ValueError(f"torch.autocast to {dtype} is not supported: use torch.bfloat16")
+    return "bfloat16"
+
+
 def to_tensors(
     model: SequenceClassifier, run: int | None, loss: float | None, logits: NDArray[np.float32]
 ) -> tuple[Any, Any]:
