@@ -67,7 +67,38 @@ def test_any_number_of_threads_trains_alike(train):
 
 
 @pytest.mark.onednn
-def test_the_number_may_change_between_runs(train, small_model):
+def test_any_number_of_threads_trains_alike_in_bfloat16(train, small_model):
+    try:
+        small_model.core.precision = "bfloat16"
+    except ValueError as error:
+        pytest.skip(str(error))
+    _, expected = train(num_threads=1, bf16=True)
+    for count in COUNTS:
+        _, losses = train(num_threads=count, bf16=True)
+        assert losses == pytest.approx(expected, rel=5e-3)
+
+
+@pytest.mark.onednn
+def test_a_forked_child_may_run_on_one_thread(train):
+    trainer, _ = train(num_threads=2)  # OpenMP's threads, which the child will not have
+    loss = trainer.evaluate()["eval_loss"]
+    child = os.fork()
+    if child == 0:
+        failed = 1
+        try:
+            trainer.evaluate()
+        except RuntimeError as error:
+            trainer.args.num_threads = 1
+            same = trainer.evaluate()["eval_loss"] == pytest.approx(loss, rel=1e-5)
+            failed = 0 if same and "num_threads=1" in str(error) else 2
+        finally:
+            os._exit(failed)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.onednn
+def test_the_number_may_change_between_runs(train):
     trainer, _ = train(num_threads=2)
     loss = trainer.evaluate()["eval_loss"]
     for count in (4, 1, 3):

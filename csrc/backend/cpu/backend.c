@@ -23,7 +23,7 @@ ft_status ft_cpu_begin(ft_cpu *cpu, size_t floats)
                      FT_ERROR_RUNTIME,
                      "this process was forked after its parent had trained or evaluated on several "
                      "threads, which OpenMP does not survive: start it with the 'spawn' method, or "
-                     "use threads=1");
+                     "run on one thread there (num_threads=1)");
     }
     floats = ft_align(floats * sizeof(float)) / sizeof(float);
     if (floats <= cpu->scratch_floats)
