@@ -112,7 +112,10 @@ def add_command(commands: Any) -> None:
         "--profile", action="store_true", help="show where the step's time goes, by operation"
     )
     bench.add_argument(
-        "--json", type=pathlib.Path, metavar="FILE", help="write the figures to this file too"
+        "--json",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="write the figures to this file too, in seconds, bytes and operations",
     )
     bench.set_defaults(run=run_bench)
 

@@ -1,5 +1,6 @@
 """What the benchmark prints."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ reach the classifier. The rate is that of oneDNN at the step's own products, one
 with nothing between them. AdamW reads parameters, gradients and two moments and writes all but the
 gradients; rows of the word embedding that were never used are not counted. The bandwidth is that of
 a loop that reads four arrays and writes three."""
+
+_LEAST_SHARE = 1e-3
+"""Of a step: operations that take less share a line."""
 
 _ALONE = """\
 Measured was ftcore alone. For the comparison: pip install 'ftcore[hf]'"""
@@ -140,40 +144,58 @@ def _show_limit(result: dict[str, Any]) -> None:
 
 
 def _show_profile(precision: str, profile: dict[str, Any], sequences: int) -> None:
-    """Products of many row counts share a line; those of one row a sequence have their own."""
     if "refused" in profile:
         print(f"profile, {precision}: not supported here by ftcore: {profile['refused']}")
         return
     steps, whole = profile["steps"], profile["seconds"]
-    lines: dict[str, list[float]] = {}
+    lines = _profile_lines(profile, sequences)
+    rest = whole - sum(line.seconds for line in lines)
+    rows = [
+        (
+            line.name,
+            f"{line.calls / steps:g}" if line.calls else "",
+            _number(1e3 * line.seconds / steps),
+            f"{line.seconds / whole:.1%}",
+            _number(1e-9 * line.flops / line.seconds) if line.flops else "",
+        )
+        for line in (
+            *lines,
+            _Line("between operations", seconds=rest),
+            _Line("step", seconds=whole),
+        )
+    ]
+    print_table((f"operation, {precision}", "calls a step", "ms a step", "share", "GFLOP/s"), rows)
+
+
+@dataclasses.dataclass
+class _Line:
+    name: str
+    calls: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+
+
+def _profile_lines(profile: dict[str, Any], sequences: int) -> list[_Line]:
+    """The operations, longest first. Products of many row counts share a line, but those of one row
+    a sequence, the last layer's, have their own."""
+    lines: dict[str, _Line] = {}
     for operation, shape, calls, seconds in profile["operations"]:
         name, flops = operation, 0.0
         if shape:
             rows, width, out = shape
-            name += f" {width} -> {out}" + (", first rows" if rows == sequences else "")
+            name += f" {width} → {out}" + (", first rows" if rows == sequences else "")
             products = 2 if operation == "linear_backward" else 1
             flops = 2.0 * products * calls * rows * width * out
-        line = lines.setdefault(name, [0.0, 0.0, 0.0])
-        for index, value in enumerate((calls, seconds, flops)):
-            line[index] += value
-    rest = whole - sum(seconds for _, seconds, _ in lines.values())
-    rows_shown = [
-        (
-            name,
-            f"{calls / steps:g}",
-            _number(1e3 * seconds / steps),
-            f"{seconds / whole:.1%}",
-            _number(1e-9 * flops / seconds) if flops else "",
-        )
-        for name, (calls, seconds, flops) in sorted(lines.items(), key=lambda x: -x[1][1])
-    ]
-    rows_shown.append(
-        ("between operations", "", _number(1e3 * rest / steps), f"{rest / whole:.1%}", "")
-    )
-    rows_shown.append(("step", "", _number(1e3 * whole / steps), "100.0%", ""))
-    print_table(
-        (f"operation, {precision}", "calls a step", "ms a step", "share", "GFLOP/s"), rows_shown
-    )
+        line = lines.setdefault(name, _Line(name))
+        line.calls, line.seconds = line.calls + calls, line.seconds + seconds
+        line.flops += flops
+    shown, others = [], _Line("other operations")
+    for line in sorted(lines.values(), key=lambda line: -line.seconds):
+        if line.seconds >= _LEAST_SHARE * profile["seconds"]:
+            shown.append(line)
+        else:
+            others.calls, others.seconds = others.calls + line.calls, others.seconds + line.seconds
+    return [*shown, others] if others.calls else shown
 
 
 def _plural(number: int, noun: str) -> str:

@@ -141,7 +141,7 @@ def test_a_stream_of_nothing_is_refused():
 
 
 def test_summaries_are_medians_and_quartiles():
-    assert figures.summary([4, 1, 2, 3, 5]) == {"median": 3, "low": 1.5, "high": 4.5, "count": 5}
+    assert figures.summary([4, 1, 2, 3, 5]) == {"median": 3, "low": 2, "high": 4, "count": 5}
     assert figures.summary([7]) == {"median": 7, "low": 7, "high": 7, "count": 1}
 
 
