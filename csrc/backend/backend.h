@@ -283,8 +283,10 @@ ft_status ft_backend_reference_create(ft_backend **out);
 /* threads 0: what OpenMP chooses (OMP_NUM_THREADS, or the processors at hand). */
 ft_status ft_backend_cpu_create(int threads, ft_backend **out);
 
-/* Refuses a number of threads below 1, or one that no machine has: libgomp ends the process where
- * it cannot start a thread. */
+/* More threads than this are refused: libgomp ends the process where it cannot start one. */
+enum { FT_MOST_THREADS = 1024 };
+
+/* Refuses a number of threads below 1 or above FT_MOST_THREADS. */
 ft_status ft_backend_check_threads(int threads);
 
 /* By name: "reference", "cpu", or "auto": the best that was built. Unknown names are refused. */

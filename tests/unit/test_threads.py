@@ -160,6 +160,14 @@ def test_omp_num_threads_is_followed(count):
     assert done.stdout.split() == [str(count)] * 2, done.stderr
 
 
+@pytest.mark.onednn
+@pytest.mark.parametrize("value", ["0", "-1", "two", "100000"])
+def test_omp_num_threads_that_is_no_number_is_refused_by_name(value):
+    done = run_python(STEP, OMP_NUM_THREADS=value)
+    message = f"OMP_NUM_THREADS must be a number from 1 to 1024, got '{value}'"
+    assert message in done.stderr.splitlines()[-1] and "ValueError" in done.stderr
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "100000", " "])
 def test_ftcore_threads_that_is_no_number_is_refused_by_name(monkeypatch, value):
     tokenizer = BertTokenizer(VOCAB)

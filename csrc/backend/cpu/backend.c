@@ -161,15 +161,34 @@ static const ft_backend_operations cpu_operations = {
     .zero_rows = ft_cpu_zero_rows,
 };
 
+/* OpenMP's own number of threads. Of an OMP_NUM_THREADS that is none libgomp only complains, and
+ * one that is too large ends the process. */
+static ft_status openmp_threads(int *out)
+{
+    const char *text = getenv("OMP_NUM_THREADS");
+    if (text != NULL && *text != '\0') {
+        long outermost = strtol(text, NULL, 10); /* there may be a list, for nested regions */
+        FT_RETURN_IF(outermost < 1 || outermost > FT_MOST_THREADS, FT_ERROR_VALUE,
+                     "the environment variable OMP_NUM_THREADS must be a number from 1 to %d, got "
+                     "'%.40s': unset it to use all processors",
+                     FT_MOST_THREADS, text);
+    }
+    int most = omp_get_max_threads();
+    *out = most < FT_MOST_THREADS ? most : FT_MOST_THREADS;
+    return FT_OK;
+}
+
 ft_status ft_backend_cpu_create(int threads, ft_backend **out)
 {
     *out = NULL;
+    if (threads == 0)
+        FT_FORWARD(openmp_threads(&threads));
     const ft_cpu_kernels *kernels = NULL;
     FT_FORWARD(choose_kernels(&kernels));
     ft_cpu *cpu = calloc(1, sizeof *cpu);
     FT_RETURN_IF(cpu == NULL, FT_ERROR_MEMORY, "cannot allocate a backend");
     cpu->base.operations = &cpu_operations;
-    cpu->threads = threads > 0 ? threads : omp_get_max_threads();
+    cpu->threads = threads;
     cpu->kernels = kernels;
     ft_status status = ft_products_create(&cpu->products);
     if (status != FT_OK) {
