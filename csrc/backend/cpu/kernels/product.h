@@ -122,18 +122,15 @@ BODY void product_body(const int packed, int rows, int columns, size_t depth, le
         }
 }
 
-static __attribute__((noinline)) void product_of_singles(int rows, int columns, size_t depth,
-                                                         left_operand a, const float *b,
-                                                         size_t b_row, float *c, size_t c_row,
-                                                         bool add)
+static void product_of_singles(int rows, int columns, size_t depth, left_operand a, const float *b,
+                               size_t b_row, float *c, size_t c_row, bool add)
 {
     product_body(1, rows, columns, depth, a, b, b_row, c, c_row, add);
 }
 
 #if defined(__AVX512BF16__)
-static __attribute__((noinline)) void product_of_pairs(int rows, int columns, size_t depth,
-                                                       left_operand a, const float *b, size_t b_row,
-                                                       float *c, size_t c_row, bool add)
+static void product_of_pairs(int rows, int columns, size_t depth, left_operand a, const float *b,
+                             size_t b_row, float *c, size_t c_row, bool add)
 {
     product_body(2, rows, columns, depth, a, b, b_row, c, c_row, add);
 }
