@@ -189,7 +189,11 @@ def _measure(options: argparse.Namespace, threads: int, scratch: pathlib.Path) -
         "rounds": options.rounds,
         "steps": options.steps,
         "tokens": batch.tokens,
-        "load": {"least": min(samples.loads), "most": max(samples.loads)},
+        "load": {
+            "before": samples.loads[0],
+            "least": min(samples.loads),
+            "most": max(samples.loads),
+        },
         "compared": len(plan.libraries) == 2,
         "measures": summaries,
         "limit": {

@@ -34,7 +34,7 @@ class Refused(Exception):
 
 def environment(library: str, threads: int) -> dict[str, str]:
     """The environment of a side: the same number of threads, however they are started."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "FTCORE_THREADS")
     found = {**os.environ, **dict.fromkeys(names, str(threads))}
     found.setdefault("TOKENIZERS_PARALLELISM", "true")
     found["TRANSFORMERS_VERBOSITY"] = "error"

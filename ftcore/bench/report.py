@@ -14,6 +14,12 @@ with nothing between them. AdamW reads parameters, gradients and two moments and
 gradients; rows of the word embedding that were never used are not counted. The bandwidth is that of
 a loop that reads four arrays and writes three."""
 
+_QUIET = 0.5
+"""The load average a processor, before anything is measured, from which on the report warns."""
+_BUSY = """\
+The load average was {:.1f} before this began. Other work slows both sides, and Hugging Face more,
+so that ratios are too high: measure again when the machine is quiet."""
+
 _LEAST_SHARE = 1e-3
 """Of a step: operations that take less share a line."""
 
@@ -50,6 +56,8 @@ def show(result: dict[str, Any]) -> None:
         _show_profile(precision, profile, result["batch_size"])
     if not result["compared"]:
         print("\n" + _ALONE)
+    if load["before"] > _QUIET * result["machine"]["processors"]:
+        print("\n" + _BUSY.format(load["before"]))
 
 
 def _show_measures(result: dict[str, Any]) -> None:

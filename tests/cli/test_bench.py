@@ -8,7 +8,7 @@ import pytest
 
 import ftcore
 from ftcore.__main__ import main
-from ftcore.bench import models
+from ftcore.bench import models, report
 from ftcore.bench.process import Process
 
 COMPARED = all(
@@ -136,6 +136,15 @@ def test_without_hugging_face_ftcore_is_measured_alone(tiny_folder, tmp_path, mo
 def test_a_fixed_length_is_that_of_every_row(tiny_folder, tmp_path, capsys):
     figures = bench(tmp_path, "--model", tiny_folder, only="step", precision="float32", length=24)
     assert figures["tokens"] == 4 * 24
+
+
+def test_a_busy_machine_is_said_to_be_one(tiny_folder, tmp_path, capsys):
+    figures = bench(tmp_path, "--model", tiny_folder, only="collate")
+    capsys.readouterr()
+    for load, warned in ((0.1, False), (2.0 * figures["machine"]["processors"], True)):
+        figures["load"]["before"] = load
+        report.show(figures)
+        assert ("measure again when the machine is quiet" in capsys.readouterr().out) == warned
 
 
 def test_threads_are_given_to_both_and_taken_from_the_environment(
