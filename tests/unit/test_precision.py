@@ -232,6 +232,14 @@ def test_writes_between_train_steps_are_seen(backend):
     assert_nothing_stale(core)
 
 
+def test_holding_views_changes_no_bit_of_training(backend):
+    core, watched = make_core(backend), make_core(backend)
+    held = [watched.parameter(i) for i in range(len(watched.parameters()))]
+    assert np.array_equal(train(core, 4), train(watched, 4))
+    for i, view in enumerate(held):
+        assert np.array_equal(view, core.parameter(i))
+
+
 def test_a_step_that_fails_leaves_nothing_stale(backend):
     core = make_core(backend)
     train(core, 1)

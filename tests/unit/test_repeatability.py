@@ -44,3 +44,17 @@ def test_other_numbers_of_threads_agree_up_to_rounding(precision, tolerance):
         batches = [small.batch(tokens) for tokens in (70, 110, 150, 190, 130)]
         losses.append([small.step(batch) for batch in batches])
     np.testing.assert_allclose(losses[1:], losses[:1] * 2, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 1e-2)])
+def test_threads_may_change_between_forward_and_backward(precision, tolerance):
+    skip_unless_supported(precision)
+    gradients = []
+    for threads in (2, 3):
+        small = SmallRun(precision, 2)
+        small.core.forward(small.batch(150), training=True)
+        small.core.threads = threads
+        small.core.backward()
+        count = len(small.core.parameters())
+        gradients.append(np.concatenate([small.core.gradient(i).ravel() for i in range(count)]))
+    assert np.linalg.norm(gradients[1] - gradients[0]) <= tolerance * np.linalg.norm(gradients[0])
