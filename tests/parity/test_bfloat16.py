@@ -72,8 +72,8 @@ def distance(pairs):
     ("name", "starts"),
     [
         ("minilm", (0, 100, 200, 300)),
-        ("distilbert-base-uncased", (0, 200)),
-        ("bert-base-uncased", (0, 200)),
+        ("distilbert-base-uncased", (0,)),
+        pytest.param("bert-base-uncased", (0, 200), marks=pytest.mark.slow),
     ],
 )
 def test_logits_and_gradients_are_as_near_to_float32_as_autocast_s(hub, name, starts):
@@ -101,7 +101,7 @@ def test_logits_and_gradients_are_as_near_to_float32_as_autocast_s(hub, name, st
         if is_key_bias(parameter):  # its gradient is 0: all that is there is error
             query = parameter.replace("key", "query").replace("k_lin", "q_lin")
             for (_, right), (_, here) in zip(expected, got, strict=True):
-                assert np.abs(here[parameter]).max() <= 0.02 * np.linalg.norm(right[query])
+                assert np.abs(here[parameter]).max() <= 0.005 * np.linalg.norm(right[query])
         else:
             ratios[parameter] = ratio(lambda result, p=parameter: result[1][p])
     assert max(ratios.values()) <= MOST, sorted(ratios.items(), key=lambda item: -item[1])[:5]
