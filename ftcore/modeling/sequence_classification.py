@@ -358,10 +358,15 @@ class SequenceClassifier:
 
         Not at the end of the `with`, of which the model does not know: backward comes after it.
         """
-        if precision is not None:
+        if precision is None:
+            self.leave_autocast()
+        else:
             self._before_autocast = self._before_autocast or self.core.precision
             self.core.precision = precision
-        elif self._before_autocast is not None:
+
+    def leave_autocast(self) -> None:
+        """Changes back to the precision before a torch.autocast in which the model was called."""
+        if self._before_autocast is not None:
             self.core.precision, self._before_autocast = self._before_autocast, None
 
     def backward_of(self, run: int, loss_scale: float, dlogits: NDArray[np.float32] | None) -> None:

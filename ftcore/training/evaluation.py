@@ -31,6 +31,7 @@ def run_evaluation(
     labels: list[NDArray[Any]] = []
     losses: list[tuple[float, int]] = []
     for batch, batch_size in loader.passes():
+        model.leave_autocast()  # of a callback
         try:
             means, batch_logits = model.core.evaluate(batch, batch_size)
         except MemoryError as error:

@@ -12,11 +12,13 @@ from ftcore.training.arguments import TrainingArguments
 @contextlib.contextmanager
 def passes_in(model: SequenceClassifier, bf16: bool) -> Iterator[None]:
     """The model's passes run in bfloat16 (or float32) until the end of the block."""
+    model.leave_autocast()
     before = model.core.precision
     model.core.precision = "bfloat16" if bf16 else "float32"
     try:
         yield
     finally:
+        model.leave_autocast()
         model.core.precision = before
 
 

@@ -365,6 +365,7 @@ class Trainer:
         optimizer, model = self.optimizer, self.model
         model.train()
         model.forget_run()
+        model.leave_autocast()  # of a callback
         groups, group_of = optimizer.plan()
         step = optimizer.steps + 1
         max_norm = self.args.max_grad_norm or math.inf
@@ -393,6 +394,7 @@ class Trainer:
         core.zero_gradients()
         total = 0.0
         for number, batch in enumerate(batches):
+            self.model.leave_autocast()
             loss, _ = core.forward(
                 batch, training=True, seed=self.args.seed, step=step, micro_step=number
             )

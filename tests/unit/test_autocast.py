@@ -1,9 +1,12 @@
 """torch.autocast around a call of the model, as loops written for Hugging Face have it."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 
-from ftcore import _core
+from ftcore import Trainer, TrainerCallback, TrainingArguments, _core
 
 
 @pytest.fixture
@@ -46,3 +49,44 @@ def test_autocast_to_float16_is_refused(small_model, tensors):
         pytest.raises(ValueError, match=r"torch\.float16 is not supported: use torch\.bfloat16"),
     ):
         small_model(**tensors)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("event", ["on_step_end", "on_substep_end", "on_prediction_step"])
+def test_trainer_keeps_its_precision_whatever_callbacks_run_the_model_in(
+    small_model, tensors, tmp_path, event, bf16
+):
+    rows = [{"input_ids": [2, 5 + i, 3], "labels": i % 2} for i in range(16)]
+    inputs = {name: value for name, value in tensors.items() if name != "labels"}
+
+    def call(model):
+        with torch.no_grad():
+            model(**inputs)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                model(**inputs)
+
+    def trained(model, listener):
+        callback = type("Listens", (TrainerCallback,), {event: listener})
+        args = TrainingArguments(
+            tmp_path,
+            bf16=bf16,
+            max_steps=3,
+            per_device_train_batch_size=2,
+            gradient_accumulation_steps=2,
+            eval_strategy="steps",
+            eval_steps=1,
+            disable_tqdm=True,
+            save_strategy="no",
+        )
+        trainer = Trainer(model, args, None, rows, rows, callbacks=[callback])
+        trainer.train()
+        losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+        return losses, model.state_dict()
+
+    other = copy.deepcopy(small_model)
+    call(other)
+    losses, weights = trained(small_model, lambda *args, **kwargs: None)
+    found_losses, found = trained(other, lambda *args, model, **kwargs: call(model))
+    assert found_losses == losses
+    assert all(np.array_equal(found[name], weights[name]) for name in weights)
+    assert other.core.precision == "float32"
