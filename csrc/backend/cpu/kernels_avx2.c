@@ -11,6 +11,7 @@
 #    pragma GCC target("avx2,fma,bmi2")
 
 #    define FT_LANES 8
+#    define FT_MOST_PACKED 1
 #    define FT_KERNELS ft_cpu_kernels_avx2
 #    define FT_KERNELS_NAME "avx2"
 

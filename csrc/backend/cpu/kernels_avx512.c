@@ -11,6 +11,7 @@
 #    pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,bmi2,prefer-vector-width=512")
 
 #    define FT_LANES 16
+#    define FT_MOST_PACKED 1
 #    define FT_KERNELS ft_cpu_kernels_avx512
 #    define FT_KERNELS_NAME "avx512"
 

@@ -12,6 +12,7 @@
 #    pragma GCC target("prefer-vector-width=512")
 
 #    define FT_LANES 16
+#    define FT_MOST_PACKED 2
 #    define FT_KERNELS ft_cpu_kernels_avx512bf16
 #    define FT_KERNELS_NAME "avx512bf16"
 

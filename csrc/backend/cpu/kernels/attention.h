@@ -122,7 +122,7 @@ BODY void write_rows(const ft_precision precision, head_rows h, const float *cop
     }
 }
 
-#if defined(__AVX512BF16__)
+#if FT_MOST_PACKED == 2
 /* to [rows / 2 rounded up, columns]: lane j of row i is the pair of x[2 i, j] and x[2 i + 1, j].
  * x's rows are x_row apart; columns are whole vectors. */
 static void pair_rows(const uint16_t *x, size_t x_row, int rows, size_t columns, float *to,
@@ -153,7 +153,7 @@ BODY void right_columns(const ft_precision precision, const int packed, head_row
 /* ... along the rows. copy [rows, depth] */
 BODY lane_rows right_rows(const ft_precision precision, const int packed, head_rows h, float *copy)
 {
-#if defined(__AVX512BF16__)
+#if FT_MOST_PACKED == 2
     if (packed == 2) {
         pair_rows(element(precision, h.x, h.first), h.row, h.rows, h.depth, copy, h.depth);
         return (lane_rows){copy, h.depth};
@@ -177,7 +177,7 @@ BODY left_operand left_rows(const ft_precision precision, const int packed, head
 BODY const float *left_columns(const int packed, const float *scores, int queries, size_t width,
                                size_t pitch, float *pairs)
 {
-#if defined(__AVX512BF16__)
+#if FT_MOST_PACKED == 2
     if (packed == 2) {
         pair_rows((const uint16_t *)scores, 2 * pitch, queries, width, pairs, pitch);
         return pairs;

@@ -9,14 +9,6 @@
 /* The tile of c that is held in registers: 6 x 4 vectors of 32 registers, or 6 x 2 of 16. */
 enum { FT_TILE_ROWS = 6, FT_TILE_VECTORS = FT_LANES == 16 ? 4 : 2 };
 
-/* How many numbers of the sum that an element of a product is are in one 32-bit lane: one of
- * float32, or two of bfloat16, a pair, where the processor takes products of pairs. */
-#if defined(__AVX512BF16__)
-enum { FT_MOST_PACKED = 2 };
-#else
-enum { FT_MOST_PACKED = 1 };
-#endif
-
 /* Lane [i, k] of a is a.at[i * a.row + k * a.column]: a matrix or its transpose. */
 typedef struct left_operand {
     const float *at;
@@ -26,7 +18,7 @@ typedef struct left_operand {
 /* sum + the products of one lane, for all lanes of right, with right's. */
 BODY ft_vf multiply_add(const int packed, ft_vf sum, const float *left, ft_vf right)
 {
-#if defined(__AVX512BF16__)
+#if FT_MOST_PACKED == 2
     if (packed == 2) {
         __m512i pair = _mm512_set1_epi32(*(const ft_i32_any *)left);
         return (ft_vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)pair, (__m512bh)right);
@@ -128,7 +120,7 @@ static void product_of_singles(int rows, int columns, size_t depth, left_operand
     product_body(1, rows, columns, depth, a, b, b_row, c, c_row, add);
 }
 
-#if defined(__AVX512BF16__)
+#if FT_MOST_PACKED == 2
 static void product_of_pairs(int rows, int columns, size_t depth, left_operand a, const float *b,
                              size_t b_row, float *c, size_t c_row, bool add)
 {
@@ -139,7 +131,7 @@ static void product_of_pairs(int rows, int columns, size_t depth, left_operand a
 BODY void product(const int packed, int rows, int columns, size_t depth, left_operand a,
                   const float *b, size_t b_row, float *c, size_t c_row, bool add)
 {
-#if defined(__AVX512BF16__)
+#if FT_MOST_PACKED == 2
     if (packed == 2) {
         product_of_pairs(rows, columns, depth, a, b, b_row, c, c_row, add);
         return;

@@ -1,5 +1,11 @@
-/* The kernels' table, from the bodies beside it. Each kernels_*.c sets FT_LANES, FT_KERNELS (the
- * table's symbol) and FT_KERNELS_NAME, chooses its target and includes this. */
+/* The kernels' table, from the bodies beside it. Each kernels_*.c chooses its target, sets what
+ * follows and includes this. (What the compiler defines for a target does not do: the target adds
+ * to what the whole build is for, under -march=native say.)
+ *   FT_LANES: numbers of float32 in a vector.
+ *   FT_MOST_PACKED: how many numbers of the sum that an element of a product is may be in one
+ *     32-bit lane: one of float32, or two of bfloat16, a pair, where the processor takes products
+ *     of pairs.
+ *   FT_KERNELS, FT_KERNELS_NAME: the table's symbol and name. */
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/kernels/norm.h"
