@@ -57,9 +57,12 @@ ft_status ft_model_refresh_shadow(ft_model *m)
     bool shared = m->parameter_views > 0;
     if (!shared && !m->shadow_stale)
         return FT_OK;
-    m->shadow_stale = false;
-    return m->backend->operations->to_bfloat16(m->backend, shadow_end(m) - shadow_begin(m),
-                                               m->parameters + shadow_begin(m), m->shadow);
+    m->shadow_stale = false; /* first: an array that goes meanwhile may have been written to */
+    ft_status status = m->backend->operations->to_bfloat16(
+        m->backend, shadow_end(m) - shadow_begin(m), m->parameters + shadow_begin(m), m->shadow);
+    if (status != FT_OK)
+        m->shadow_stale = true;
+    return status;
 }
 
 const void *ft_model_weight(const ft_model *m, const float *weight)

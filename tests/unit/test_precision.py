@@ -252,6 +252,29 @@ def test_a_step_that_fails_leaves_nothing_stale(backend):
     assert_nothing_stale(core)
 
 
+@pytest.mark.onednn
+@needs_bfloat16
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forward_that_a_forked_child_was_refused_leaves_nothing_stale():
+    core, batch = make_core("cpu", "float32"), make_batch()
+    expected = fresh_logits(core, batch)
+    core.threads = 2
+    core.forward(batch)  # starts OpenMP's threads, which the child will not have
+    child = os.fork()
+    if child == 0:
+        failed = 1
+        try:
+            core.precision = "bfloat16"
+            with pytest.raises(RuntimeError, match="forked"):
+                core.forward(batch)
+            core.threads = 1
+            failed = 0 if np.allclose(core.forward(batch)[1], expected, atol=1e-3) else 2
+        finally:
+            os._exit(failed)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
 # Through ftcore's models
 
 
