@@ -79,6 +79,31 @@ int omp_in_parallel(void)
     return omp_get_num_threads() > 1;
 }
 
+int omp_get_active_level(void)
+{
+    return omp_in_parallel();
+}
+
+int omp_get_max_active_levels(void)
+{
+    return 1;
+}
+
+int omp_get_thread_limit(void)
+{
+    return MAX_THREADS;
+}
+
+int omp_get_dynamic(void)
+{
+    return 0;
+}
+
+void omp_set_dynamic(int dynamic)
+{
+    (void)dynamic;
+}
+
 static void *work(void *start)
 {
     here = *(place *)start;

@@ -161,11 +161,57 @@ def test_omp_num_threads_is_followed(count):
 
 
 @pytest.mark.onednn
-@pytest.mark.parametrize("value", ["0", "-1", "two", "100000"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "2x", "1.5", "100000"])
 def test_omp_num_threads_that_is_no_number_is_refused_by_name(value):
     done = run_python(STEP, OMP_NUM_THREADS=value)
     message = f"OMP_NUM_THREADS must be a number from 1 to 1024, got '{value}'"
     assert message in done.stderr.splitlines()[-1] and "ValueError" in done.stderr
+
+
+@pytest.mark.onednn
+@pytest.mark.parametrize("value", ["1,2", " 1 "])
+def test_of_omp_num_threads_the_first_counts(value):
+    done = run_python(STEP, OMP_NUM_THREADS=value)
+    assert done.stdout.split() == ["1", "1"], done.stderr
+
+
+# Prints how far the products of a layer are from NumPy's.
+PRODUCTS = """
+import numpy as np
+from ftcore import _core
+backend = _core.Backend("cpu", threads=0)
+rng = np.random.default_rng(0)
+x, weight, dy = (rng.random(shape, np.float32) for shape in [(432, 384), (192, 384), (432, 192)])
+y, _ = backend.linear_forward(x, weight, np.zeros(192, np.float32))
+_, dx, dweight, _ = backend.linear_backward(dy, x, weight)
+pairs = [(y, x @ weight.T), (dx, dy @ weight), (dweight, dy.T @ x)]
+print(max(abs(ours / theirs - 1).max() for ours, theirs in pairs))
+"""
+
+
+@pytest.mark.onednn
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"OMP_DYNAMIC": "true"},
+        {"OMP_THREAD_LIMIT": "1", "OMP_NUM_THREADS": "4"},
+        {"OMP_MAX_ACTIVE_LEVELS": "0", "OMP_NUM_THREADS": "4"},
+    ],
+    ids=lambda environment: next(iter(environment)),
+)
+def test_products_are_whole_where_openmp_gives_fewer_threads(environment):
+    done = run_python(PRODUCTS, **environment)
+    assert float(done.stdout) < 1e-4, done.stderr
+
+
+@pytest.mark.onednn
+def test_more_threads_than_openmp_allows_are_refused_by_name():
+    code = PRODUCTS.replace("threads=0", "threads=4")
+    done = run_python(code, OMP_THREAD_LIMIT="2")
+    assert done.stderr.splitlines()[-1] == (
+        "RuntimeError: OpenMP allows 2 threads here, fewer than the 4 that were asked for: lower "
+        "their number (num_threads=2), or raise OMP_THREAD_LIMIT"
+    )
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "100000", " "])

@@ -14,9 +14,20 @@
  * for them for ever. */
 static _Atomic pid_t openmp_process;
 
+/* The threads that a parallel region has here at most. */
+static int team_limit(void)
+{
+    return omp_get_active_level() < omp_get_max_active_levels() ? omp_get_thread_limit() : 1;
+}
+
 ft_status ft_cpu_begin(ft_cpu *cpu, size_t floats)
 {
     if (cpu->threads > 1) {
+        /* oneDNN would leave out what the missing threads were to do. */
+        FT_RETURN_IF(cpu->threads > team_limit(), FT_ERROR_RUNTIME,
+                     "OpenMP allows %d threads here, fewer than the %d that were asked for: lower "
+                     "their number (num_threads=%d), or raise OMP_THREAD_LIMIT",
+                     team_limit(), cpu->threads, team_limit());
         pid_t here = getpid(), first = 0;
         FT_RETURN_IF(!atomic_compare_exchange_strong(&openmp_process, &first, here) &&
                          first != here,
@@ -167,14 +178,17 @@ static ft_status openmp_threads(int *out)
 {
     const char *text = getenv("OMP_NUM_THREADS");
     if (text != NULL && *text != '\0') {
-        long outermost = strtol(text, NULL, 10); /* there may be a list, for nested regions */
-        FT_RETURN_IF(outermost < 1 || outermost > FT_MOST_THREADS, FT_ERROR_VALUE,
+        char *rest;
+        long outermost = strtol(text, &rest, 10);
+        bool whole = *rest == '\0' || strchr(", \t", *rest); /* a list is for nested regions */
+        FT_RETURN_IF(!whole || outermost < 1 || outermost > FT_MOST_THREADS, FT_ERROR_VALUE,
                      "the environment variable OMP_NUM_THREADS must be a number from 1 to %d, got "
                      "'%.40s': unset it to use all processors",
                      FT_MOST_THREADS, text);
     }
-    int most = omp_get_max_threads();
-    *out = most < FT_MOST_THREADS ? most : FT_MOST_THREADS;
+    int most = omp_get_max_threads(), limit = team_limit();
+    limit = limit < FT_MOST_THREADS ? limit : FT_MOST_THREADS;
+    *out = most < limit ? most : limit;
     return FT_OK;
 }
 

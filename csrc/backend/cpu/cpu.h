@@ -24,8 +24,13 @@ static inline ft_cpu *ft_cpu_of(ft_backend *backend)
 }
 
 /* Before an operation's parallel region: refuses where libgomp would hang (in a child forked from a
- * process that had used it), and sees to `floats` of scratch per thread. */
+ * process that had used it) or not give as many threads, and sees to `floats` of scratch per
+ * thread. */
 ft_status ft_cpu_begin(ft_cpu *, size_t floats);
+
+/* ft_products_run on the backend's threads, after ft_cpu_begin. */
+ft_status ft_cpu_product(ft_cpu *, const char *operation, ft_product, const void *a, const void *b,
+                         const float *bias, void *c);
 
 /* Scratch of one thread, aligned to FT_ALIGNMENT. */
 static inline float *ft_cpu_scratch(const ft_cpu *cpu, int thread)

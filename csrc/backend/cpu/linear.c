@@ -6,13 +6,16 @@
 /* Columns go to threads in cache lines' worth. */
 enum { COLUMN_BLOCK = 16 };
 
-/* oneDNN runs on what omp_get_max_threads says: ours, and then again the caller's own. */
-static ft_status product(ft_cpu *cpu, const char *operation, ft_product p, const void *a,
+/* oneDNN runs on what omp_get_max_threads says, and counts on getting them all, which it would not
+ * under OMP_DYNAMIC: both are ours, and then again the caller's own. */
+ft_status ft_cpu_product(ft_cpu *cpu, const char *operation, ft_product p, const void *a,
                          const void *b, const float *bias, void *c)
 {
-    int threads = omp_get_max_threads();
+    int threads = omp_get_max_threads(), dynamic = omp_get_dynamic();
     omp_set_num_threads(cpu->threads);
+    omp_set_dynamic(false);
     ft_status status = ft_products_run(cpu->products, operation, p, a, b, bias, c);
+    omp_set_dynamic(dynamic);
     omp_set_num_threads(threads);
     return status;
 }
@@ -34,7 +37,7 @@ ft_status ft_cpu_linear_forward(ft_backend *backend, const ft_linear *l)
         .b_transposed = true,
         .has_bias = true,
     };
-    FT_FORWARD(product(cpu, "linear_forward", xw, l->x, l->weight, l->bias, sum));
+    FT_FORWARD(ft_cpu_product(cpu, "linear_forward", xw, l->x, l->weight, l->bias, sum));
     if (l->activation == FT_ACTIVATION_NONE)
         return FT_OK;
     size_t count = (size_t)l->rows * (size_t)l->out;
@@ -73,7 +76,7 @@ ft_status ft_cpu_linear_backward(ft_backend *backend, const ft_linear_gradient *
             .k = g->out,
             .add = g->add_to_dx,
         };
-        FT_FORWARD(product(cpu, "linear_backward", dyw, g->dy, g->weight, NULL, g->dx));
+        FT_FORWARD(ft_cpu_product(cpu, "linear_backward", dyw, g->dy, g->weight, NULL, g->dx));
     }
     ft_product dyx = {
         .precision = g->precision,
@@ -83,5 +86,5 @@ ft_status ft_cpu_linear_backward(ft_backend *backend, const ft_linear_gradient *
         .a_transposed = true,
         .add = g->accumulate,
     };
-    return product(cpu, "linear_backward", dyx, g->dy, g->x, NULL, g->dweight);
+    return ft_cpu_product(cpu, "linear_backward", dyx, g->dy, g->x, NULL, g->dweight);
 }
