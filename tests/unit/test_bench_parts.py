@@ -139,6 +139,18 @@ def test_a_stream_of_nothing_is_refused():
         _core.measure_stream(0)
 
 
+@pytest.mark.onednn
+def test_measurements_that_do_not_fit_in_memory_are_refused():
+    available = _core.available_memory()
+    if available is None:
+        pytest.skip("this system does not say what memory is free")
+    message = r"what the measurement needs does not fit in memory: [0-9.]+ GiB are needed"
+    with pytest.raises(MemoryError, match=message):
+        _core.measure_stream(available // 4)
+    with pytest.raises(MemoryError, match=message):
+        _core.measure_products([(2**20, 2**10, 2**10)] * (available // 2**32 + 1))
+
+
 def test_summaries_are_medians_and_quartiles():
     assert figures.summary([4, 1, 2, 3, 5]) == {"median": 3, "low": 2, "high": 4, "count": 5}
     assert figures.summary([7]) == {"median": 7, "low": 7, "high": 7, "count": 1}

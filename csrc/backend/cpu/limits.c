@@ -21,6 +21,12 @@ static void fill(void *memory, size_t bytes, int threads)
         words[i] = bits_of(2 * i + 1) << 16 | bits_of(2 * i);
 }
 
+static ft_status reserve(ft_backend *backend, size_t bytes, void **out)
+{
+    return ft_error_within(backend->operations->allocate(backend, bytes, out),
+                           "what the measurement needs does not fit in memory");
+}
+
 /* ---- products ---- */
 
 typedef struct operands {
@@ -50,7 +56,7 @@ static size_t lay_out(char *arena, ft_precision precision, const ft_limit_produc
     return at + largest;
 }
 
-static ft_status forward(ft_products *p, ft_precision precision, const ft_limit_product *l,
+static ft_status forward(ft_cpu *cpu, ft_precision precision, const ft_limit_product *l,
                          const operands *o)
 {
     ft_product xw = {.precision = precision,
@@ -59,27 +65,27 @@ static ft_status forward(ft_products *p, ft_precision precision, const ft_limit_
                      .n = l->out,
                      .k = l->in,
                      .b_transposed = true};
-    return ft_products_run(p, "limit", xw, o->x, o->weight, NULL, o->y);
+    return ft_cpu_product(cpu, "limit", xw, o->x, o->weight, NULL, o->y);
 }
 
-static ft_status backward(ft_products *p, ft_precision precision, const ft_limit_product *l,
+static ft_status backward(ft_cpu *cpu, ft_precision precision, const ft_limit_product *l,
                           const operands *o, void *dx)
 {
     ft_product dyw = {
         .precision = precision, .c_precision = precision, .m = l->rows, .n = l->in, .k = l->out};
-    FT_FORWARD(ft_products_run(p, "limit", dyw, o->y, o->weight, NULL, dx));
+    FT_FORWARD(ft_cpu_product(cpu, "limit", dyw, o->y, o->weight, NULL, dx));
     ft_product dyx = {
         .precision = precision, .m = l->out, .n = l->in, .k = l->rows, .a_transposed = true};
-    return ft_products_run(p, "limit", dyx, o->y, o->x, NULL, o->dweight);
+    return ft_cpu_product(cpu, "limit", dyx, o->y, o->x, NULL, o->dweight);
 }
 
-static ft_status pass(ft_products *p, ft_precision precision, const ft_limit_product *products,
+static ft_status pass(ft_cpu *cpu, ft_precision precision, const ft_limit_product *products,
                       size_t count, const operands *o, void *dx)
 {
     for (size_t i = 0; i < count; i++)
-        FT_FORWARD(forward(p, precision, &products[i], &o[i]));
+        FT_FORWARD(forward(cpu, precision, &products[i], &o[i]));
     for (size_t i = count; i-- > 0;)
-        FT_FORWARD(backward(p, precision, &products[i], &o[i], dx));
+        FT_FORWARD(backward(cpu, precision, &products[i], &o[i], dx));
     return FT_OK;
 }
 
@@ -89,19 +95,16 @@ static ft_status measure_products(ft_cpu *cpu, ft_precision precision,
 {
     void *arena, *dx = NULL;
     size_t bytes = lay_out(NULL, precision, products, count, NULL, NULL);
-    FT_FORWARD(ft_allocate(bytes, &arena));
+    FT_FORWARD(reserve(&cpu->base, bytes, &arena));
     fill(arena, bytes, cpu->threads);
     lay_out(arena, precision, products, count, o, &dx);
     ft_status status = FT_OK;
-    int threads = omp_get_max_threads();
-    omp_set_num_threads(cpu->threads); /* which oneDNN runs on */
     for (int i = -1; i < passes && status == FT_OK; i++) {
         double start = omp_get_wtime();
-        status = pass(cpu->products, precision, products, count, o, dx);
+        status = pass(cpu, precision, products, count, o, dx);
         if (i >= 0)
             seconds[i] = omp_get_wtime() - start;
     }
-    omp_set_num_threads(threads);
     ft_release(arena);
     return status;
 }
@@ -147,11 +150,11 @@ static void stream(size_t count, float *p, const float *g, float *m, float *v, i
     }
 }
 
-static ft_status measure_stream(const ft_cpu *cpu, size_t elements, int passes, double *seconds)
+static ft_status measure_stream(ft_cpu *cpu, size_t elements, int passes, double *seconds)
 {
     size_t each = ft_align(elements * sizeof(float)) / sizeof(float);
     void *memory;
-    FT_FORWARD(ft_allocate(4 * each * sizeof(float), &memory));
+    FT_FORWARD(reserve(&cpu->base, 4 * each * sizeof(float), &memory));
     float *p = memory, *g = p + each, *m = g + each, *v = m + each;
     fill(p, 4 * each * sizeof(float), cpu->threads);
     for (int i = -1; i < passes; i++) {
