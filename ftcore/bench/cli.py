@@ -124,12 +124,16 @@ def run_bench(options: argparse.Namespace) -> None:
     """Prepare model and rows, measure, report."""
     _check_output(options.json)
     threads = _threads(options.threads)
+    described = machine.describe()
     with (
         machine.confined_to(machine.processors()[:threads]),
         tempfile.TemporaryDirectory(prefix="ftcore-bench-") as folder,
         _quiet_hub(),
     ):
-        result = _measure(options, threads, pathlib.Path(folder))
+        result = {
+            "machine": described,
+            **_measure(options, threads, pathlib.Path(folder)),
+        }
     report.show(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
@@ -180,7 +184,6 @@ def _measure(options: argparse.Namespace, threads: int, scratch: pathlib.Path) -
         if key.startswith("products_") or key == "stream"
     }
     return {
-        "machine": machine.describe(),
         "model": model.title,
         "batch_size": options.batch_size,
         "length": options.length or "mrpc",
@@ -230,11 +233,14 @@ def _make_texts(model: models.Model, options: argparse.Namespace) -> dict[str, t
 def _threads(asked: int | None) -> int:
     at_hand = len(machine.processors())
     if asked is None:
+        outermost = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
         asked, name = machine.cores(), ""
-        with contextlib.suppress(ValueError):
-            number = int(os.environ.get("OMP_NUM_THREADS", ""))
-            if number > 0:
-                asked, name = number, "OMP_NUM_THREADS="
+        if outermost:
+            name = "OMP_NUM_THREADS="
+            try:
+                asked = count(outermost)
+            except (ValueError, argparse.ArgumentTypeError):
+                raise CommandError(f"{name}{outermost}: must be a number of at least 1") from None
     else:
         name = "--threads "
     if asked > at_hand:
@@ -245,8 +251,12 @@ def _threads(asked: int | None) -> int:
 def _check_output(path: pathlib.Path | None) -> None:
     if path is None:
         return
+    is_new = not path.exists()
     try:
-        path.touch()
+        with path.open("a"):
+            pass
+        if is_new:  # until there is something to write
+            path.unlink()
     except OSError as error:
         raise CommandError(f"--json {path}: cannot be written to: {error.strerror}") from error
 

@@ -52,8 +52,8 @@ def find(name: str, scratch: pathlib.Path) -> Model:
         path, title = str(scratch / name), f"{name} (random weights)"
         write(scratch / name, ftcore.BertConfig(**SIZES[name]))
     try:
-        tokenizer = ftcore.AutoTokenizer.from_pretrained(path)
         config = ftcore.AutoConfig.from_pretrained(path)
+        tokenizer = ftcore.AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         hint = f" (sizes with random weights: {', '.join(SIZES)})"
         raise CommandError(f"--model {name}: {error}{hint}") from error

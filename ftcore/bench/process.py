@@ -57,7 +57,8 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=environment(library, threads),
+            # What it leaves behind where it is killed goes with the folder of the texts.
+            env={**environment(library, threads), "TMPDIR": os.path.dirname(settings["texts"])},
         )
         self.pid = self._process.pid
 
@@ -118,7 +119,8 @@ def import_seconds(library: str, threads: int) -> list[float]:
 @contextlib.contextmanager
 def busy_process() -> Iterator[None]:
     """Keeps one processor busy while what is inside runs."""
-    process = subprocess.Popen([sys.executable, "-c", _BUSY])
+    # Where the benchmark is interrupted, so is this: nobody wants to read where it was.
+    process = subprocess.Popen([sys.executable, "-c", _BUSY], stderr=subprocess.DEVNULL)
     try:
         yield
     finally:

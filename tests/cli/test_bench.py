@@ -2,13 +2,18 @@
 
 import importlib.util
 import json
+import os
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 import ftcore
 from ftcore.__main__ import main
-from ftcore.bench import models, report
+from ftcore.bench import machine, models, report
 from ftcore.bench.process import Process
 
 COMPARED = all(
@@ -150,7 +155,9 @@ def test_a_busy_machine_is_said_to_be_one(tiny_folder, tmp_path, capsys):
 def test_threads_are_given_to_both_and_taken_from_the_environment(
     tiny_folder, tmp_path, monkeypatch, capsys
 ):
-    assert bench(tmp_path, "--model", tiny_folder, only="collate", threads=1)["threads"] == 1
+    figures = bench(tmp_path, "--model", tiny_folder, only="collate", threads=1)
+    assert figures["threads"] == 1
+    assert figures["machine"]["processors"] == len(machine.processors())
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert bench(tmp_path, "--model", tiny_folder, only="collate")["threads"] == 1
 
@@ -177,11 +184,12 @@ def test_options_out_of_range_are_named(arguments, message, capsys):
     ("arguments", "message"),
     [
         (["--model", "./missing"], "--model ./missing: "),
-        (["--model", "empty"], "--model empty: 'empty' holds no tokenizer"),
+        (["--model", "empty"], "--model empty: "),
         (["--model", "TINY", "--length", "65"], "takes at most 64"),
         (["--model", "TINY", "--rows", "11"], "--rows 11 is too few: 4 steps of 4 rows"),
         (["--threads", "100000"], "--threads 100000: there are "),
         (["--json", "missing/figures.json"], "--json missing/figures.json: cannot be written to"),
+        (["--json", "empty"], "--json empty: cannot be written to: Is a directory"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_code_2(
@@ -194,6 +202,50 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     complaint = capsys.readouterr().err
     assert message in complaint
     assert len(complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", ["two", "0", "-1"])
+def test_omp_num_threads_that_is_no_number_is_refused(monkeypatch, capsys, value):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert main(["bench"]) == 2
+    assert f"OMP_NUM_THREADS={value}: must be a number" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_leaves_the_file_of_figures_as_it_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.json").write_text("{}")
+    for name in ("old.json", "new.json"):
+        assert main(["bench", "--model", "./missing", "--json", name]) == 2
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old.json", "{}")]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no groups of processes")
+def test_an_interrupted_run_says_so_in_one_line_and_leaves_nothing(
+    tiny_folder, tmp_path, monkeypatch
+):
+    without(["transformers"], tmp_path, monkeypatch)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ftcore", "bench", "--model", tiny_folder, "--busy"]
+        + ["--only=collate", "--rounds=1000", "--steps=400", "--precision=float32"],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    lines = iter(process.stderr.readline, "")
+    assert "round 1 of 1000 is done" in next(lines)
+    time.sleep(0.1)  # into the steps beside the busy process
+    os.killpg(process.pid, signal.SIGINT)
+    rest = [line for line in lines if "is done" not in line]
+    assert process.wait() == 130
+    assert rest == ["ftcore: interrupted\n"]
+    assert list(scratch.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # those that end by themselves may need a moment
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
 
 
 def test_commands_are_named_where_none_is_given(capsys):
