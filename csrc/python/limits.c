@@ -3,9 +3,8 @@
 
 #ifdef FT_HAVE_ONEDNN
 
-#    include <string.h>
-
 #    include "backend/cpu/limits.h"
+#    include "python/operands.h"
 
 /* Of a product's sides, and of products: what they take together can be counted in bytes. */
 enum { LARGEST = 1 << 20, MOST = 1 << 12 };
@@ -85,15 +84,6 @@ static ft_limit_product *get_products(PyObject *sequence, Py_ssize_t *count)
     return products;
 }
 
-static int get_precision(const char *name, ft_precision *out)
-{
-    *out = strcmp(name, "bfloat16") ? FT_FLOAT32 : FT_BFLOAT16;
-    if (*out == FT_BFLOAT16 || !strcmp(name, "float32"))
-        return 0;
-    PyErr_Format(PyExc_ValueError, "precision must be 'float32' or 'bfloat16', got '%s'", name);
-    return -1;
-}
-
 static PyObject *measure_products(PyObject *module, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"products", "precision", "threads", "passes", NULL};
@@ -104,7 +94,7 @@ static PyObject *measure_products(PyObject *module, PyObject *arguments, PyObjec
     int threads = 0, passes = 1;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|sii:measure_products", names,
                                      &sequence, &precision_name, &threads, &passes) ||
-        get_precision(precision_name, &precision) < 0)
+        ft_operand_parse_precision(precision_name, &precision) < 0)
         return NULL;
     Py_ssize_t count;
     ft_limit_product *products = get_products(sequence, &count);

@@ -92,6 +92,15 @@ int ft_operand_precision(PyObject *object, const char *name, ft_precision *out)
     return -1;
 }
 
+int ft_operand_parse_precision(const char *name, ft_precision *out)
+{
+    *out = strcmp(name, "bfloat16") ? FT_FLOAT32 : FT_BFLOAT16;
+    if (*out == FT_BFLOAT16 || !strcmp(name, "float32"))
+        return 0;
+    PyErr_Format(PyExc_ValueError, "precision must be 'float32' or 'bfloat16', got '%s'", name);
+    return -1;
+}
+
 void *ft_operand_strided(PyObject *object, const char *name, int type, npy_intp rows,
                          npy_intp columns, int32_t *stride)
 {

@@ -30,6 +30,9 @@ int ft_operand_type(ft_precision precision);
 /* The precision that an array's type stands for: 0, or -1 with TypeError. */
 int ft_operand_precision(PyObject *object, const char *name, ft_precision *out);
 
+/* "float32" or "bfloat16": 0, or -1 with ValueError. */
+int ft_operand_parse_precision(const char *name, ft_precision *out);
+
 /* A matrix of that type whose rows may be further apart than they are long: *stride is how far. */
 void *ft_operand_strided(PyObject *object, const char *name, int type, npy_intp rows,
                          npy_intp columns, int32_t *stride);

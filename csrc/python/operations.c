@@ -2,8 +2,6 @@
  * reading along: the train step does not come through here. */
 #include "python/operations.h"
 
-#include <string.h>
-
 int ft_operations_take(ft_backend_object *self, ft_precision precision)
 {
     return RUN(self, check_precision, precision);
@@ -15,21 +13,12 @@ int ft_operations_precision(ft_backend_object *self, PyObject *object, const cha
     return ft_operand_precision(object, name, out) < 0 ? -1 : ft_operations_take(self, *out);
 }
 
-int ft_operations_parse_precision(const char *name, ft_precision *out)
-{
-    *out = strcmp(name, "bfloat16") ? FT_FLOAT32 : FT_BFLOAT16;
-    if (*out == FT_BFLOAT16 || !strcmp(name, "float32"))
-        return 0;
-    PyErr_Format(PyExc_ValueError, "precision must be 'float32' or 'bfloat16', got '%s'", name);
-    return -1;
-}
-
 static PyObject *supports(ft_backend_object *self, PyObject *args, PyObject *kwargs)
 {
     static const char *names[] = {"precision", NULL};
     const char *name;
     ft_precision precision;
-    if (!PARSE("s", &name) || ft_operations_parse_precision(name, &precision) < 0)
+    if (!PARSE("s", &name) || ft_operand_parse_precision(name, &precision) < 0)
         return NULL;
     if (ft_operations_take(self, precision) == 0)
         Py_RETURN_TRUE;

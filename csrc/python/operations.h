@@ -56,9 +56,6 @@ int ft_operations_take(ft_backend_object *self, ft_precision precision);
 int ft_operations_precision(ft_backend_object *self, PyObject *object, const char *name,
                             ft_precision *out);
 
-/* "float32" or "bfloat16"; -1 with an exception. */
-int ft_operations_parse_precision(const char *name, ft_precision *out);
-
 #define FT_OPERATIONS_METHOD(name)                                                                 \
     PyObject *ft_operations_##name(ft_backend_object *self, PyObject *args, PyObject *kwargs)
 

@@ -94,7 +94,7 @@ FT_OPERATIONS_METHOD(embedding_forward)
     if (!PARSE("OOOOOOOOf|nOsp", &ids[0], &ids[1], &ids[2], &word, &position, &type, &gamma, &beta,
                &e.eps, &rows, &dropout, &precision, &stream))
         return NULL;
-    NEED(ft_operations_parse_precision(precision, &e.precision) == 0);
+    NEED(ft_operand_parse_precision(precision, &e.precision) == 0);
     NEED(ft_operations_take(self, e.precision) == 0);
     NEED(e.word = F32(word, "word", FT_ANY, FT_ANY));
     npy_intp hidden = ft_operand_size(word, 1), types = 0;
