@@ -42,8 +42,8 @@ static float *carve_stream(carver *c, size_t count, void *activations)
     return c->precision == FT_FLOAT32 ? activations : carve_floats(c, count);
 }
 
-/* Row counts share buckets, so that a backend prepares its products for few shapes: at most one
- * row in 16, and no more than one in 64 of a large batch, is a row too many. */
+/* Row counts share buckets, so that a backend prepares its products for few shapes: at most 15
+ * rows are too many, or, of a batch of more than a thousand, one in 32. */
 static int32_t round_to_bucket(int32_t tokens)
 {
     int32_t bucket = 16;

@@ -52,7 +52,8 @@ ft_status ft_model_moments_changed(ft_model *model);
 void ft_model_share_word_gradient(ft_model *model);
 /* Elements of the last forward's logits. */
 size_t ft_model_logit_count(const ft_model *model);
-/* Whether there is a gradient: a backward since the last ft_model_zero_gradients. */
+/* Whether there is a gradient: a backward since the last ft_model_zero_gradients. May be asked
+ * while another thread is in a pass. */
 bool ft_model_has_gradients(const ft_model *model);
 
 /* Writes logits [sequences, labels] (unless NULL) and, where the batch has labels, *loss; the

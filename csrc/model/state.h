@@ -32,10 +32,10 @@ struct ft_model {
     bool word_gradient_shared; /* perhaps written from outside: touched_rows may lack some */
 
     ft_activations activations;
-    ft_pass pass;     /* the last forward */
-    bool kept;        /* its activations wait for a backward */
-    bool has_loss;    /* its batch had labels */
-    bool accumulated; /* gradients hold something: a backward adds to them */
+    ft_pass pass;            /* the last forward */
+    bool kept;               /* its activations wait for a backward */
+    bool has_loss;           /* its batch had labels */
+    atomic_bool accumulated; /* gradients hold something: a backward adds to them */
 
     /* Sums of squares of gradients, one slot for each piece of the arena that backward finishes. */
     double *squares;

@@ -293,7 +293,10 @@ static PyObject *model_reload_moments(PyObject *self, PyObject *unused)
     (void)unused;
     if (begin(self) < 0)
         return NULL;
-    ft_status status = ft_model_moments_changed(as_model(self)->model);
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_moments_changed(as_model(self)->model);
+    Py_END_ALLOW_THREADS
     end(self);
     return finish(status);
 }
@@ -437,7 +440,10 @@ static PyObject *model_scale_gradients(PyObject *self, PyObject *argument)
     double factor = PyFloat_AsDouble(argument);
     if ((factor == -1 && PyErr_Occurred()) || begin(self) < 0)
         return NULL;
-    ft_status status = ft_model_scale_gradients(as_model(self)->model, (float)factor);
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_scale_gradients(as_model(self)->model, (float)factor);
+    Py_END_ALLOW_THREADS
     end(self);
     return finish(status);
 }

@@ -177,6 +177,7 @@ def test_one_model_takes_one_call_at_a_time():
                     assert "in use by another thread" in str(error)
             # Views come and go at any time.
             assert small.core.parameter(3).size and small.core.precision == "float32"
+            assert small.core.has_gradients in (True, False)
 
     assert at_once(train, disturb) == [None] * 2
     assert small.steps >= 4
