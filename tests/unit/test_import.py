@@ -19,10 +19,11 @@ def run(code, **environment):
 
 
 @pytest.mark.onednn
-def test_threads_wait_passively_unless_the_user_says_otherwise():
+def test_threads_soon_wait_asleep_unless_the_user_says_otherwise():
     code = "import ftcore"
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in run(code, OMP_DISPLAY_ENV="true")
-    active = run(code, OMP_DISPLAY_ENV="true", OMP_WAIT_POLICY="active")
+    assert "GOMP_SPINCOUNT = '1000'" in run(code, OMP_DISPLAY_ENV="verbose")
+    active = run(code, OMP_DISPLAY_ENV="verbose", OMP_WAIT_POLICY="active")
+    assert "GOMP_SPINCOUNT = '1000'" not in active
     assert "OMP_WAIT_POLICY = 'ACTIVE'" in active
 
 
