@@ -31,11 +31,14 @@ def _length(text: str) -> int | None:
     if text == "mrpc":
         return None
     try:
-        return count(text)
-    except (ValueError, argparse.ArgumentTypeError):
+        length = int(text)
+    except ValueError:
+        length = 0
+    if length < texts.SPECIAL:
         raise argparse.ArgumentTypeError(
-            f"must be 'mrpc' or a number of tokens of at least 1, got {text!r}"
-        ) from None
+            f"must be 'mrpc' or a number of tokens of at least {texts.SPECIAL}, got {text!r}"
+        )
+    return length
 
 
 def _measures(text: str) -> list[str]:

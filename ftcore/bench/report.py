@@ -14,6 +14,9 @@ with nothing between them. AdamW reads parameters, gradients and two moments and
 gradients; rows of the word embedding that were never used are not counted. The bandwidth is that of
 a loop that reads four arrays and writes three."""
 
+_NO_LIMIT = """\
+What a step takes at least was not measured: this build of ftcore has no oneDNN."""
+
 _QUIET = 0.5
 """The load average a processor, before anything is measured, from which on the report warns."""
 _BUSY = """\
@@ -51,6 +54,8 @@ def show(result: dict[str, Any]) -> None:
     if result["limit"]:
         print()
         _show_limit(result)
+    elif any("median" in _ours(result, f"step_{p}") for p in ("float32", "bfloat16")):
+        print("\n" + _NO_LIMIT)
     for precision, profile in result["profile"].items():
         print()
         _show_profile(precision, profile, result["batch_size"])
@@ -58,6 +63,11 @@ def show(result: dict[str, Any]) -> None:
         print("\n" + _ALONE)
     if load["before"] > _QUIET * result["machine"]["processors"]:
         print("\n" + _BUSY.format(load["before"]))
+
+
+def _ours(result: dict[str, Any], key: str) -> dict[str, Any]:
+    figures: dict[str, Any] = result["measures"].get(key, {}).get("ftcore", {})
+    return figures
 
 
 def _show_measures(result: dict[str, Any]) -> None:

@@ -30,7 +30,8 @@ LENGTHS = (
     (0.99, 83),
     (1, 103),
 )
-_SPECIAL = 3
+SPECIAL = 3
+"""Tokens of a pair that are no words: [CLS] and both [SEP]."""
 _COMPOUND_SHARE = 0.06
 """Of the words, are a word and a suffix, which WordPiece takes apart."""
 
@@ -51,7 +52,7 @@ def make_texts(tokenizer: Any, lengths: np.ndarray, labels: int, rng: np.random.
     pool = _Pool(tokenizer, rng)
     first, second = [], []
     for length in lengths:
-        tokens = max(2, int(length) - _SPECIAL)
+        tokens = max(2, int(length) - SPECIAL)
         part = round(tokens * rng.uniform(0.43, 0.57))
         first.append(pool.sentence(part))
         second.append(pool.sentence(tokens - part))

@@ -13,7 +13,7 @@ import pytest
 
 import ftcore
 from ftcore.__main__ import main
-from ftcore.bench import machine, models, report
+from ftcore.bench import cli, machine, models, report
 from ftcore.bench.process import Process
 
 COMPARED = all(
@@ -38,6 +38,12 @@ def tiny_folder(tmp_path_factory):
         ),
     )
     return folder
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """There is no Hugging Face to compare with, which takes seconds to import."""
+    without(["transformers"], tmp_path, monkeypatch)
 
 
 def bench(tmp_path, *arguments, **options):
@@ -102,7 +108,7 @@ def test_hugging_faces_process_never_loads_ftcore(tiny_folder, tmp_path):
 
 
 @pytest.mark.onednn
-def test_the_limit_follows_from_its_parts(tiny_folder, tmp_path, capsys):
+def test_the_limit_follows_from_its_parts(tiny_folder, tmp_path, alone, capsys):
     figures = bench(tmp_path, "--model", tiny_folder, only="step", precision="float32")
     limit = figures["limit"]["float32"]
     seconds = limit["flops"] / limit["flops_per_second"]
@@ -113,7 +119,17 @@ def test_the_limit_follows_from_its_parts(tiny_folder, tmp_path, capsys):
     assert "limit = needed operations / rate" in capsys.readouterr().out
 
 
-def test_the_profile_adds_up_to_the_step(tiny_folder, tmp_path, capsys):
+def test_where_there_is_no_limit_the_report_says_why(
+    tiny_folder, tmp_path, alone, monkeypatch, capsys
+):
+    monkeypatch.setattr(cli, "_has_onednn", lambda: False)
+    for measure, said in (("collate", False), ("step", True)):
+        figures = bench(tmp_path, "--model", tiny_folder, only=measure, precision="float32")
+        assert figures["limit"] == {}
+        assert ("this build of ftcore has no oneDNN" in capsys.readouterr().out) == said
+
+
+def test_the_profile_adds_up_to_the_step(tiny_folder, tmp_path, alone, capsys):
     figures = bench(
         tmp_path, "--model", tiny_folder, "--profile", only="collate", precision="float32"
     )
@@ -138,12 +154,13 @@ def test_without_hugging_face_ftcore_is_measured_alone(tiny_folder, tmp_path, mo
     assert "pip install 'ftcore[hf]'" in printed
 
 
-def test_a_fixed_length_is_that_of_every_row(tiny_folder, tmp_path, capsys):
-    figures = bench(tmp_path, "--model", tiny_folder, only="step", precision="float32", length=24)
-    assert figures["tokens"] == 4 * 24
+@pytest.mark.parametrize("length", [3, 24, 64])
+def test_a_fixed_length_is_that_of_every_row(tiny_folder, tmp_path, alone, length):
+    options = {"only": "collate", "precision": "float32", "length": length}
+    assert bench(tmp_path, "--model", tiny_folder, **options)["tokens"] == 4 * length
 
 
-def test_a_busy_machine_is_said_to_be_one(tiny_folder, tmp_path, capsys):
+def test_a_busy_machine_is_said_to_be_one(tiny_folder, tmp_path, alone, capsys):
     figures = bench(tmp_path, "--model", tiny_folder, only="collate")
     capsys.readouterr()
     for load, warned in ((0.1, False), (2.0 * figures["machine"]["processors"], True)):
@@ -152,8 +169,8 @@ def test_a_busy_machine_is_said_to_be_one(tiny_folder, tmp_path, capsys):
         assert ("measure again when the machine is quiet" in capsys.readouterr().out) == warned
 
 
-def test_threads_are_given_to_both_and_taken_from_the_environment(
-    tiny_folder, tmp_path, monkeypatch, capsys
+def test_threads_are_those_asked_for_or_of_the_environment(
+    tiny_folder, tmp_path, alone, monkeypatch, capsys
 ):
     figures = bench(tmp_path, "--model", tiny_folder, only="collate", threads=1)
     assert figures["threads"] == 1
@@ -165,8 +182,8 @@ def test_threads_are_given_to_both_and_taken_from_the_environment(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--length", "0"], "--length: must be 'mrpc' or a number of tokens of at least 1"),
-        (["--length", "long"], "--length: must be 'mrpc' or a number of tokens of at least 1"),
+        (["--length", "2"], "--length: must be 'mrpc' or a number of tokens of at least 3"),
+        (["--length", "long"], "--length: must be 'mrpc' or a number of tokens of at least 3"),
         (["--batch-size", "0"], "--batch-size: must be at least 1, got 0"),
         (["--rounds", "two"], "--rounds: invalid count value: 'two'"),
         (["--precision", "float64"], "--precision: invalid choice"),
@@ -220,10 +237,7 @@ def test_a_run_that_fails_leaves_the_file_of_figures_as_it_was(tmp_path, monkeyp
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no groups of processes")
-def test_an_interrupted_run_says_so_in_one_line_and_leaves_nothing(
-    tiny_folder, tmp_path, monkeypatch
-):
-    without(["transformers"], tmp_path, monkeypatch)
+def test_an_interrupted_run_says_so_in_one_line_and_leaves_nothing(tiny_folder, tmp_path, alone):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     process = subprocess.Popen(
