@@ -383,11 +383,11 @@ def measure_products(
     between them: forward, y [rows, out] = x [rows, in] weight^T, for each (rows, in, out) in turn;
     then back again, for each the gradients of x and of the weight (which is float32 where precision
     is "bfloat16"). RuntimeError: this build has no oneDNN. ValueError: this processor does not
-    multiply in bfloat16."""
+    multiply in bfloat16. MemoryError: the operands do not fit in memory."""
 
 def measure_stream(elements: int, threads: int = 0, passes: int = 1) -> list[float]:
     """Seconds of each pass that reads four arrays of `elements` floats and writes three of them, as
-    AdamW does. RuntimeError: this build has no oneDNN."""
+    AdamW does. RuntimeError: this build has no oneDNN. MemoryError: they do not fit in memory."""
 
 class Tokenizer:
     """A BERT tokenizer, made of explicit contents."""
