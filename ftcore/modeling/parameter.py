@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ftcore.modeling.checkpoint import as_float32
+
 if TYPE_CHECKING:
     from ftcore.modeling.sequence_classification import SequenceClassifier
 
@@ -21,7 +23,7 @@ class Parameter:
     held, since it may be written to: let go of it.
     """
 
-    __slots__ = ("_index", "_model", "decays", "name", "shape")
+    __slots__ = ("_index", "_model", "_shape", "decays", "name")
 
     def __init__(
         self,
@@ -34,19 +36,28 @@ class Parameter:
         self._model = model
         self._index = index
         self.name = name
-        self.shape = shape
+        self._shape = shape
         self.decays = decays
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape."""
+        return self._shape
+
+    @property
     def data(self) -> NDArray[np.float32]:
-        """float32 `shape`. Assigning to it copies the values into the model's memory."""
+        """float32 `shape`. Assigning a NumPy array or a torch tensor copies it into the model.
+
+        Raises ValueError for another shape, TypeError for what holds no floating-point numbers.
+        """
         return self._model.core.parameter(self._index)
 
     @data.setter
     def data(self, values: Any) -> None:
-        if np.shape(values) != self.shape:
-            raise ValueError(f"{self.name} has shape {self.shape}, got {np.shape(values)}")
-        self.data[...] = values
+        array = as_float32(self.name, values)
+        if array.shape != self.shape:
+            raise ValueError(f"{self.name} has shape {self.shape}, got {array.shape}")
+        self.data[...] = array
 
     @property
     def grad(self) -> NDArray[np.float32] | None:

@@ -25,6 +25,7 @@ from ftcore import (
 
 LENGTHS = [17, 3, 9, 1, 12]
 ADAMW = (1e-3, 0.9, 0.999, 1e-8, 0.1)
+QUERY = "bert.encoder.layer.0.attention.self.query.weight"
 
 
 def supported(backend):
@@ -334,7 +335,7 @@ def test_assigning_data_copies_into_the_model_and_is_seen(small_config, small_ba
     model = make_model(small_config)
     model.core.precision = "bfloat16"
     before = model(**small_batch).logits
-    weight = dict(model.named_parameters())["bert.encoder.layer.0.attention.self.query.weight"]
+    weight = dict(model.named_parameters())[QUERY]
     values = weight.data * 3
     weight.data = values
     assert np.array_equal(weight.data, values)
@@ -346,13 +347,37 @@ def test_assigning_data_copies_into_the_model_and_is_seen(small_config, small_ba
 
 @pytest.mark.parametrize("values", [0.0, np.zeros(16), np.zeros((16, 1)), np.zeros((1, 16, 16))])
 def test_assigning_data_of_another_shape_is_refused(small_model, values):
-    weight = dict(small_model.named_parameters())[
-        "bert.encoder.layer.0.attention.self.query.weight"
-    ]
+    weight = dict(small_model.named_parameters())[QUERY]
     before = weight.data.copy()
     with pytest.raises(ValueError, match=r"query.weight has shape \(16, 16\), got"):
         weight.data = values
     assert np.array_equal(weight.data, before)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full((16, 16), 0.5),
+        torch.full((16, 16), 0.5, dtype=torch.bfloat16),
+        torch.full((16, 16), 0.5, requires_grad=True),
+    ],
+)
+def test_arrays_and_tensors_may_be_assigned(small_model, values):
+    parameter = dict(small_model.named_parameters())[QUERY]
+    assert parameter.shape == (16, 16)
+    parameter.data = values
+    assert (parameter.data == 0.5).all()
+
+
+@pytest.mark.parametrize("values", [None, np.zeros((16, 16), complex), np.zeros((16, 16), object)])
+def test_what_holds_no_numbers_is_not_assigned(small_model, values):
+    parameter = dict(small_model.named_parameters())[QUERY]
+    before = parameter.data.copy()
+    with pytest.raises(TypeError, match="must hold floating-point numbers"):
+        parameter.data = values
+    with pytest.raises(AttributeError):
+        parameter.shape = (256,)
+    assert np.array_equal(parameter.data, before)
 
 
 # Switching
