@@ -372,7 +372,8 @@ class SequenceClassifier:
     def backward_of(self, run: int, loss_scale: float, dlogits: NDArray[np.float32] | None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients, once for each run.
 
-        Raises RuntimeError for a run that has been through backward, or that another followed.
+        Raises RuntimeError for a run that has been through backward, or that another or one of
+        Trainer's followed.
         """
         if run != self._open_run:
             _refuse_run(run, self._runs)
@@ -511,4 +512,7 @@ def _refuse_run(run: int, latest: int) -> NoReturn:
             "backward() must come before the model's next call: activations are kept for the "
             "latest one only"
         )
-    raise RuntimeError("backward() has already been called on this output: run the model again")
+    raise RuntimeError(
+        "backward() has already been called on this output, or Trainer has run the model since: "
+        "run the model again"
+    )

@@ -164,6 +164,16 @@ def test_prediction_loss_only(make):
     assert output.metrics["test_loss"] > 0
 
 
+@pytest.mark.parametrize("method", ["evaluate", "predict"])
+def test_an_output_from_before_an_evaluation_has_no_backward_any_more(make, method):
+    trainer, data = make(), rows("single_label_classification")
+    output = trainer.model([data[1]["input_ids"]], labels=np.array([1]))
+    getattr(trainer, method)(data)
+    with pytest.raises(RuntimeError, match="Trainer has run the model since: run the model again"):
+        output.loss.backward()
+    assert not trainer.model.has_gradients
+
+
 def test_losses_of_no_rows_are_refused(make):
     trainer = make()
     batch = trainer.model.pack([[2, 3]])
