@@ -1,5 +1,6 @@
 #include "backend/cpu/products.h"
 
+#include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,12 +219,14 @@ typedef struct creation {
     ft_products *products;
     const piece *which;
     primitive **out;
+    int threads; /* that it is to run on: OpenMP's number is each thread's own */
     dnnl_status_t status;
 } creation;
 
 static void *create_in_thread(void *argument)
 {
     creation *c = argument;
+    omp_set_num_threads(c->threads);
     c->status = primitive_create(c->products, c->which, c->out);
     return NULL;
 }
@@ -233,7 +236,7 @@ static void *create_in_thread(void *argument)
 static dnnl_status_t primitive_create_again(ft_products *products, const piece *which,
                                             primitive **out)
 {
-    creation c = {products, which, out, dnnl_out_of_memory};
+    creation c = {products, which, out, omp_get_max_threads(), dnnl_out_of_memory};
     pthread_t thread;
     if (pthread_create(&thread, NULL, create_in_thread, &c) == 0)
         pthread_join(thread, NULL);

@@ -105,7 +105,7 @@ BODY void product_body(const int packed, int rows, int columns, size_t depth, le
         tile_column(packed, rows, 1, depth, a, b + j, b_row, c + j, c_row, add);
         j += FT_LANES;
     }
-    for (int i = 0; i < rows && packed == 1; i++) /* no head dimension in use comes here */
+    for (int i = 0; i < rows && packed == 1; i++) /* few head dimensions come here */
         for (int rest = j; rest < columns; rest++) {
             float sum = add ? c[(size_t)i * c_row + (size_t)rest] : 0;
             for (size_t k = 0; k < depth; k++)
