@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 
 from ftcore.modeling.sequence_classification import SequenceClassifier
@@ -11,15 +12,24 @@ from ftcore.training.arguments import TrainingArguments
 
 @contextlib.contextmanager
 def passes_in(model: SequenceClassifier, bf16: bool) -> Iterator[None]:
-    """The model's passes run in bfloat16 (or float32) until the end of the block."""
+    """Until the end of the block the model's passes run in bfloat16, where that is asked for here
+    or by torch.autocast, or in float32."""
     model.leave_autocast()
     before = model.core.precision
-    model.core.precision = "bfloat16" if bf16 else "float32"
+    model.core.precision = "bfloat16" if bf16 or _under_autocast() else "float32"
     try:
         yield
     finally:
         model.leave_autocast()
         model.core.precision = before
+
+
+def _under_autocast() -> bool:
+    if "torch" not in sys.modules:
+        return False
+    from ftcore.modeling.torch_bridge import autocast_precision
+
+    return autocast_precision() == "bfloat16"
 
 
 def check_precision(model: SequenceClassifier, args: TrainingArguments) -> None:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from ftcore import Trainer, TrainerCallback, TrainingArguments, _core
+from ftcore import (
+    BertForSequenceClassification,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    _core,
+    set_seed,
+)
 
 
 @pytest.fixture
@@ -90,3 +97,23 @@ def test_trainer_keeps_its_precision_whatever_callbacks_run_the_model_in(
     assert found_losses == losses
     assert all(np.array_equal(found[name], weights[name]) for name in weights)
     assert other.core.precision == "float32"
+
+
+def test_trainer_under_autocast_is_one_in_bfloat16(tmp_path, small_config):
+    if not _core.Backend("auto").supports("bfloat16"):
+        pytest.skip("this processor does not take bfloat16")
+    rows = [{"input_ids": [2, 5 + i, 3], "label": i % 2} for i in range(8)]
+
+    def weights(**options) -> torch.Tensor:
+        set_seed(0)
+        model = BertForSequenceClassification(small_config)
+        arguments = TrainingArguments(
+            str(tmp_path), num_train_epochs=1, save_strategy="no", disable_tqdm=True, **options
+        )
+        Trainer(model, arguments, train_dataset=rows).train()
+        return torch.cat([parameter.torch().flatten() for parameter in model.parameters()])
+
+    expected, exact = weights(bf16=True), weights()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = weights()
+    assert torch.equal(got, expected) and not torch.equal(got, exact)
