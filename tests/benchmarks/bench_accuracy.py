@@ -1,6 +1,6 @@
 """MiniLM-L6 on MRPC, three epochs with default arguments, over several seeds.
 
-    python tests/benchmarks/bench_accuracy.py [--hf] [--seeds 42 43 44]
+    python tests/benchmarks/bench_accuracy.py [--hf] [--precision both] [--seeds 42 43 44]
 
 Prints accuracy and F1 on the validation rows, of ftcore and, with --hf, of Hugging Face.
 """
@@ -30,7 +30,7 @@ def compute_metrics(prediction: Any) -> dict[str, float]:
     }
 
 
-def fine_tune(name: str, seed: int, epochs: float) -> dict[str, float]:
+def fine_tune(name: str, precision: str, seed: int, epochs: float) -> dict[str, float]:
     """The metrics of one run of the script that the course teaches."""
     library = __import__(name)
     from datasets import load_dataset
@@ -50,6 +50,7 @@ def fine_tune(name: str, seed: int, epochs: float) -> dict[str, float]:
                 folder,
                 seed=seed,
                 num_train_epochs=epochs,
+                bf16=precision == "bfloat16",
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -76,17 +77,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--hf", action="store_true", help="run Hugging Face's Trainer too")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
+    parser.add_argument("--precision", choices=("float32", "bfloat16", "both"), default="float32")
     parser.add_argument("--epochs", type=float, default=3.0)
     add_common_options(parser)
     options = parser.parse_args()
     output = options.json and options.json.resolve()
     results: dict[str, Any] = {"machine": machine.describe(), "seeds": options.seeds}
     names = ["ftcore", "transformers"] if options.hf else ["ftcore"]
+    precisions = [options.precision]
+    if options.precision == "both":
+        precisions = ["float32", "bfloat16"]
+    sides = [(name, precision) for name in names for precision in precisions]
     with hub(options.hub, ["minilm"]):
-        for name in names:
-            results[name] = [fine_tune(name, seed, options.epochs) for seed in options.seeds]
+        for side in sides:
+            results[" ".join(side)] = [
+                fine_tune(*side, seed, options.epochs) for seed in options.seeds
+            ]
     rows = []
-    for name in names:
+    for name in map(" ".join, sides):
         for seed, run in zip(options.seeds, results[name], strict=True):
             rows.append((name, str(seed), *(run[key] for key in ("accuracy", "f1", "seconds"))))
         means = (
