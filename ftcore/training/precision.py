@@ -25,7 +25,7 @@ def passes_in(model: SequenceClassifier, bf16: bool) -> Iterator[None]:
 
 
 def _under_autocast() -> bool:
-    if "torch" not in sys.modules:
+    if sys.modules.get("torch") is None:  # None: to be imported by nobody
         return False
     from ftcore.modeling.torch_bridge import autocast_precision
 
