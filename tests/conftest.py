@@ -37,6 +37,22 @@ HUB_MODELS = [
 ]
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--fuzz",
+        type=int,
+        default=5000,
+        metavar="N",
+        help="compare about N random texts with transformers in each test that makes them up",
+    )
+
+
+@pytest.fixture(scope="session")
+def fuzz_cases(request) -> int:
+    """How many random texts are compared."""
+    return request.config.getoption("--fuzz")
+
+
 @pytest.fixture(scope="session")
 def test_data() -> pathlib.Path:
     """The folder of test data."""

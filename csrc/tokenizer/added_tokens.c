@@ -128,6 +128,8 @@ bool ft_added_tokens_next(const ft_added_tokens *set, const uint8_t *text, size_
         if (token->rstrip)
             while (stop < length && flags_after(text, stop, &other) & FT_UNICODE_SPACE)
                 stop = other;
+        if (start >= stop) /* white space that the token before it took */
+            continue;
         cursor->taken = stop;
         *match = (ft_added_match){start, stop, token->id};
         return true;
