@@ -142,7 +142,9 @@ pieces = st.one_of(
     words_near_the_limit,
     *[any_code_points] * 2,
 )
-gaps = st.sampled_from(["", "", "", " ", " ", " ", "  ", "\t", "\u3000", "\x0b", "\u200d", ".", "_"])
+gaps = st.sampled_from(
+    ["", "", "", " ", " ", " ", "  ", "\t", "\u3000", "\x0b", "\u200d", ".", "_"]
+)
 short_texts = st.lists(st.tuples(pieces, gaps).map("".join), max_size=6).map("".join)
 long_texts = st.builds(
     lambda text, count: (text * count)[:4000], short_texts, st.integers(50, 1000)
