@@ -91,7 +91,9 @@ def pad(
             row.setdefault("attention_mask", [1] * len(row[_INPUT]))
     length = padded_length(max(len(row[_INPUT]) for row in rows))
     padded = [_pad_row(row, length, side, fillers) for row in rows]
-    return BatchEncoding(padded[0] if single else columns_of_rows(padded), return_tensors)
+    return BatchEncoding(
+        padded[0] if single else columns_of_rows(padded), tensor_type=return_tensors
+    )
 
 
 def _rows(data: dict[str, Any]) -> list[dict[str, Any]]:

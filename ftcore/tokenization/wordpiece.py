@@ -21,6 +21,7 @@ COMMON_OPTIONS = (
     "model_max_length",
     "name_or_path",
     "padding_side",
+    "split_special_tokens",
     "truncation_side",
 )
 """The options that every tokenizer has."""
@@ -65,6 +66,7 @@ class WordPieceTokenizer(Conversion):
             options.pop("model_input_names", None) or type(self).model_input_names
         )
         self.clean_up_tokenization_spaces = bool(options.pop("clean_up_tokenization_spaces", False))
+        self.split_special_tokens = bool(options.pop("split_special_tokens", False))
         if options:
             name = next(iter(options))
             raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {name!r}")
@@ -120,6 +122,8 @@ class WordPieceTokenizer(Conversion):
             "tokenizer_class": type(self).__name__,
             "truncation_side": self.truncation_side,
         }
+        if self.split_special_tokens:
+            options["split_special_tokens"] = True
         if self._extra_special_tokens:
             options["extra_special_tokens"] = self.extra_special_tokens
         if self.model_input_names != type(self).model_input_names:
