@@ -250,7 +250,9 @@ static PyObject *column_array(const ft_encoding_object *self, ft_column column,
                               const ft_padding *padding, int64_t width)
 {
     npy_intp shape[3] = {(npy_intp)self->encoding.count, (npy_intp)width, 2};
-    PyObject *array = PyArray_SimpleNew(column == FT_COLUMN_OFFSETS ? 3 : 2, shape, NPY_INT64);
+    /* NumPy gives lists of no pairs two dimensions. */
+    int dimensions = column == FT_COLUMN_OFFSETS && width > 0 ? 3 : 2;
+    PyObject *array = PyArray_SimpleNew(dimensions, shape, NPY_INT64);
     if (array != NULL)
         ft_encoding_fill(&self->encoding, column, padding, width,
                          (int64_t *)PyArray_DATA((PyArrayObject *)array));
