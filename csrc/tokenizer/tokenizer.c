@@ -36,8 +36,9 @@ typedef struct batch {
     ft_tokenizer *tokenizer;
     const ft_texts *texts[2];
     const ft_encode_options *options;
-    chunk *chunks;
+    chunk *chunks; /* [chunk_count] */
     int64_t chunk_count;
+    chunk only; /* what chunks points to where there is one */
 } batch;
 
 static ft_status fill_rules(ft_rules *rules, const ft_tokenizer_options *options,
@@ -467,15 +468,17 @@ static ft_status encode_batch(batch *work, int64_t rows, ft_encoding *out)
         bytes += bytes_of(work, row);
     int threads = work->options->threads;
     if (threads <= 0) {
-        /* Asked even where one thread will do: a wrong setting should not wait for a long text. */
-        FT_FORWARD(ft_thread_count(&threads));
-        if (bytes < 2 * BYTES_A_THREAD)
-            threads = 1;
+        threads = 1;
+        if (bytes >= 2 * BYTES_A_THREAD)
+            FT_FORWARD(ft_thread_count(&threads));
         if ((size_t)threads > bytes / BYTES_A_THREAD + 1)
             threads = (int)(bytes / BYTES_A_THREAD + 1);
     }
     int64_t count = threads == 1 ? 1 : (int64_t)threads * CHUNKS_A_THREAD;
-    FT_FORWARD(ft_allocate((size_t)count * sizeof *work->chunks, (void **)&work->chunks));
+    if (count == 1)
+        work->chunks = &work->only;
+    else
+        FT_FORWARD(ft_allocate((size_t)count * sizeof *work->chunks, (void **)&work->chunks));
     work->chunk_count = count;
     divide(work, rows, bytes);
     for (int64_t i = 0; i < count; i++) { /* English: about four bytes to a token */
@@ -503,7 +506,8 @@ ft_status ft_tokenizer_encode(ft_tokenizer *tokenizer, const ft_texts *first,
         ft_trace_clear(&work.chunks[i].tokens);
         ft_release(work.chunks[i].rows);
     }
-    ft_release(work.chunks);
+    if (work.chunks != &work.only)
+        ft_release(work.chunks);
     if (status != FT_OK)
         ft_encoding_clear(out);
     return status;
