@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tokenizer_scenarios import Rows, Scenario
 
 MOST_POSITIONS = 120
 """Of more positions than this only some are looked up, at even distances."""
 MOST_ROWS = 4
 """Of a batch, these rows and the last have their positions looked up."""
+FIELDS = ("ids", "type_ids", "offsets", "special_tokens_mask", "attention_mask", "n_sequences")
+"""What an Encoding holds beside what a BatchEncoding has methods for."""
 TOKENIZE_OPTIONS = ("add_special_tokens", "split_special_tokens")
 
 
@@ -28,6 +31,14 @@ def attempt(function: Callable[..., Any], *arguments: Any, **options: Any) -> An
         if type(error).__name__ != "PanicException":
             raise
         return ValueError
+
+
+def _lost_rows(columns: Any) -> bool:
+    """Whether rows are a tensor of no columns, which torch makes of any rows of which the first is
+    empty. ftcore says that they differ in length."""
+    if isinstance(columns, type) or not isinstance(columns["input_ids"], torch.Tensor):
+        return False
+    return columns["input_ids"].numel() == 0
 
 
 def assert_same_columns(ours: Any, theirs: Any) -> None:
@@ -54,6 +65,8 @@ def _positions(count: int) -> range:
 
 def assert_same_positions(ours: Any, theirs: Any, row: int, text_length: int) -> None:
     """Tokens, words and characters of a row are mapped to each other alike, and beyond its ends."""
+    for field in FIELDS:
+        assert getattr(ours[row], field) == getattr(theirs[row], field), field
     tokens = theirs.tokens(row)
     assert ours.tokens(row) == tokens
     assert ours.word_ids(row) == theirs.word_ids(row)
@@ -89,8 +102,7 @@ def compare_call(ours: Any, theirs: Any, rows: Rows, call: dict[str, Any]) -> in
     mine = attempt(ours, **rows.arguments(), **call)
     other = attempt(theirs, **rows.arguments(), **call)
     alone = rows.one_by_one()
-    if mine is ValueError and call.get("return_tensors") == "pt" and not isinstance(other, type):
-        assert other["input_ids"].numel() == 0  # torch.tensor([[], [1]]) is of shape [2, 0]
+    if mine is ValueError and _lost_rows(other):
         other = ValueError
     if isinstance(other, type) or isinstance(mine, type):
         assert mine is other
@@ -122,6 +134,8 @@ def compare_shorthands(ours: Any, theirs: Any, row: Rows, call: dict[str, Any]) 
     """Asserts that ``encode`` and ``tokenize`` answer alike."""
     mine = attempt(ours.encode, **row.arguments(), **call)
     other = attempt(theirs.encode, **row.arguments(), **call)
+    if mine is ValueError and _lost_rows({"input_ids": other}):
+        other = ValueError
     if isinstance(other, type) or isinstance(mine, type):
         assert mine is other
     else:

@@ -131,10 +131,9 @@ made_up_settings = st.builds(
 )
 
 
-def real_settings(name: str) -> st.SearchStrategy[Settings]:
-    """The tokenizers of a checkpoint, with options that override its own."""
-    options = _some_of(do_lower_case=flags, strip_accents=flags, tokenize_chinese_chars=flags)
-    return st.builds(Settings, options=options, name=st.just(name))
+def settings_of(names: list[str], **options: st.SearchStrategy) -> st.SearchStrategy[Settings]:
+    """The tokenizers of checkpoints, with options that override their own."""
+    return st.builds(Settings, options=_some_of(**options), name=st.sampled_from(names))
 
 
 def rows_of(texts: st.SearchStrategy, is_split: bool) -> st.SearchStrategy[Rows]:

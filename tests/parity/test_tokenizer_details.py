@@ -185,6 +185,35 @@ def test_added_tokens_that_take_white_space(hub):
     assert both[0].tokenize("a  <l> b") == both[1].tokenize("a  <l> b") == ["a", "  <l>", "b"]
 
 
+def test_added_tokens_of_white_space_that_another_took(hub):
+    import tokenizers
+    import transformers
+
+    import ftcore.tokenization
+
+    ours = ftcore.tokenization.AutoTokenizer.from_pretrained("bert-base-uncased")
+    theirs = transformers.AutoTokenizer.from_pretrained("bert-base-uncased")
+    for token, add in (
+        (ftcore.tokenization.AddedToken, ours._add),
+        (tokenizers.AddedToken, theirs.add_tokens),
+    ):
+        tokens = [
+            token("<r>", rstrip=True, normalized=False),
+            token("\t", normalized=False),
+            token(" ", lstrip=True, rstrip=True, normalized=False),
+        ]
+        add(tokens)
+    both = ours, theirs
+    texts = ["<r>\u3000\t\t b", "é <r>\t  b", "a   b", "<r>  b", " <r>\t \t<r>"]
+    assert_called_alike(both, texts, return_offsets_mapping=True)
+
+
+def test_offsets_of_no_tokens_as_arrays(tokenizers):
+    options = {"add_special_tokens": False, "return_offsets_mapping": True, "return_tensors": "np"}
+    ours, theirs = (tokenizer(["", ""], **options) for tokenizer in tokenizers)
+    assert ours["offset_mapping"].shape == theirs["offset_mapping"].shape
+
+
 def test_encodings_survive_pickling_and_copying(tokenizers):
     ours, _ = tokenizers
     encoded = ours([TEXT, "a"], [PAIR, "b"], return_tensors="np", padding=True)

@@ -4,6 +4,13 @@ import json
 
 import pytest
 import transformers
+from tokenizer_pipelines import (
+    BERT_PROCESSING,
+    ODD_TEMPLATE,
+    PLAIN_NORMALIZER,
+    odd_model,
+    write_backend_folder,
+)
 from tokenizer_support import SPECIAL, VOCAB, assert_same
 
 import ftcore.tokenization
@@ -160,48 +167,8 @@ def test_a_vocabulary_with_holes_and_odd_lines(folder):
 @pytest.fixture
 def backend_folder(tmp_path):
     """A folder whose tokenizer.json is to be taken at its word."""
-    BertTokenizer(VOCAB).save_pretrained(tmp_path)
-    (tmp_path / "vocab.txt").unlink()
-    write(tmp_path / "config.json", model_type="bert")
-    write(
-        tmp_path / "tokenizer_config.json",
-        tokenizer_class="PreTrainedTokenizerFast",
-        **{f"{n}_token": f"[{n.upper()}]" for n in ("pad", "unk", "cls", "sep", "mask")},
-    )
+    write_backend_folder(tmp_path, VOCAB)
     return tmp_path
-
-
-BERT_PROCESSING = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
-PLAIN_NORMALIZER = {
-    "type": "BertNormalizer",
-    "clean_text": False,
-    "handle_chinese_chars": False,
-    "strip_accents": False,
-    "lowercase": True,
-}
-ODD_MODEL = {
-    "type": "WordPiece",
-    "unk_token": "the",
-    "continuing_subword_prefix": "a",
-    "max_input_chars_per_word": 5,
-    "vocab": VOCAB,
-}
-ODD_TEMPLATE = {
-    "type": "TemplateProcessing",
-    "single": [
-        {"Sequence": {"id": "A", "type_id": 3}},
-        {"SpecialToken": {"id": "[SEP]", "type_id": 1}},
-    ],
-    "pair": [
-        {"Sequence": {"id": "B", "type_id": 1}},
-        {"SpecialToken": {"id": "two", "type_id": 4}},
-        {"Sequence": {"id": "A", "type_id": 0}},
-    ],
-    "special_tokens": {
-        "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]},
-        "two": {"id": "two", "ids": [2, 3], "tokens": ["[CLS]", "[SEP]"]},
-    },
-}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +183,7 @@ ODD_TEMPLATE = {
         {"decoder": None},
         {"decoder": {"type": "WordPiece", "prefix": "a", "cleanup": False}},
         {"truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0}},
-        {"model": ODD_MODEL},
+        {"model": odd_model(VOCAB)},
     ],
 )
 def test_a_tokenizer_json_is_taken_at_its_word(backend_folder, change):

@@ -6,14 +6,30 @@ in every run; those of a short run come first in a long one.
 """
 
 import itertools
+import pathlib
 
 import pytest
 import transformers
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from tokenizer_comparison import compare, compare_refusal
-from tokenizer_scenarios import Scenario, made_up_settings, real_settings, rows_of, scenarios
-from tokenizer_texts import broken_texts
+from tokenizer_pipelines import (
+    BERT_PROCESSING,
+    ODD_TEMPLATE,
+    PLAIN_NORMALIZER,
+    odd_model,
+    write_backend_folder,
+)
+from tokenizer_scenarios import (
+    Scenario,
+    flags,
+    made_up_settings,
+    rows_of,
+    scenarios,
+    settings_of,
+    sides,
+)
+from tokenizer_texts import POLYGLOT, broken_texts
 
 transformers.logging.set_verbosity_error()
 
@@ -50,12 +66,29 @@ def fuzz(fuzz_cases, capsys):
 
 
 def test_a_vocabulary_of_many_scripts(fuzz):
-    fuzz(scenarios(made_up_settings), compare, share=0.7)
+    fuzz(scenarios(made_up_settings), compare, share=0.6)
 
 
 @pytest.mark.parametrize("name", ["bert-base-uncased", "bert-base-cased"])
 def test_real_vocabularies(hub, fuzz, name):
-    fuzz(scenarios(real_settings(name)), compare, share=0.14)
+    options = {"do_lower_case": flags, "strip_accents": flags, "tokenize_chinese_chars": flags}
+    fuzz(scenarios(settings_of([name], **options)), compare, share=0.14)
+
+
+def test_pipelines_that_are_not_berts(fuzz, tmp_path):
+    changes = {
+        "normalizer": [None, PLAIN_NORMALIZER],
+        "post_processor": [None, BERT_PROCESSING, ODD_TEMPLATE],
+        "decoder": [None, {"type": "WordPiece", "prefix": "a", "cleanup": False}],
+        "model": [odd_model(POLYGLOT)],
+    }
+    names = []
+    for section, contents in changes.items():
+        for content in contents:
+            names.append(str(tmp_path / str(len(names))))
+            write_backend_folder(pathlib.Path(names[-1]), POLYGLOT, {section: content})
+    options = {"padding_side": sides, "truncation_side": sides}
+    fuzz(scenarios(settings_of(names, **options)), compare, share=0.1)
 
 
 @pytest.mark.parametrize("is_split", [False, True])
