@@ -166,15 +166,16 @@ class BertTokenizer(WordPieceTokenizer):
             tokenize_chinese_chars=bool(options.get("tokenize_chinese_chars", True)),
             strip_accents=None if strip_accents is None else bool(strip_accents),
         )
+        pipeline.add(added_tokens)
+        ids = {**vocab, **{token.content: id for id, token in pipeline.added_tokens.items()}}
         for name in ("unk_token", "cls_token", "sep_token", "pad_token"):
             token = special.get(name)
-            if token is not None and token.content not in vocab:
+            if token is not None and token.content not in ids:
                 raise ValueError(
                     f"{source} has no {token.content!r}, which is the tokenizer's {name}"
                 )
         cls, sep = special["cls_token"].content, special["sep_token"].content
-        pipeline.single, pipeline.pair = bert_templates((cls, vocab[cls]), (sep, vocab[sep]))
-        pipeline.add(added_tokens)
+        pipeline.single, pipeline.pair = bert_templates((cls, ids[cls]), (sep, ids[sep]))
         super().__init__(
             pipeline,
             special,
