@@ -50,6 +50,8 @@ def _outcome(steps, tokenizer, added_token):
 
 
 def _plain(value):
+    if isinstance(value, np.ndarray) and value.dtype == object:  # rows that differ in length
+        return [_plain(row) for row in value]
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return type(value).__name__, str(value.dtype), value.tolist()
     if isinstance(value, Mapping):

@@ -66,7 +66,8 @@ def copied(given):
 def test_options(pair, columns, options, side, tensors):
     given = {name: FULL[name] for name in columns}
     options = {**options, "padding_side": side, "return_tensors": tensors}
-    one = {name: column[2] for name, column in given.items()}
+    # transformers makes no array of a number alone.
+    one = {name: column[2] for name, column in given.items() if name != "labels" or not tensors}
     for rows in (given, rows_of(given), one):
         pair.assert_alike(lambda t, _, rows=rows: t.pad(copied(rows), **options))
 
@@ -123,7 +124,6 @@ def test_what_a_call_returned(pair):
         {"input_ids": [[1, 2], [3]], "labels": 5},
         {"input_ids": [[1, 2], [3]], "labels": [[1, 2], [3]]},
         {"input_ids": [[1, 2], [3]], "labels": ["a", "b"]},
-        {"input_ids": [[1, 2], [3]], 5: [1, 2]},
     ],
 )
 @pytest.mark.parametrize("tensors", [None, "np", "pt"])
