@@ -12,6 +12,8 @@ from tokenizer_support import VOCAB
 
 from ftcore.tokenization import BatchEncoding, BertTokenizer
 
+pytestmark = pytest.mark.filterwarnings("ignore:`max_length` is ignored when")
+
 ROWS = [[2, 5, 3], [2], [2, 6, 7, 8, 3]]
 FULL = {
     "input_ids": ROWS,
