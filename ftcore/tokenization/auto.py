@@ -71,7 +71,7 @@ def _class_name(checkpoint: Checkpoint) -> str:
         if isinstance(config.get("tokenizer_class"), str):
             return config["tokenizer_class"].removesuffix("Fast")
         model = config.get("model_type")
-    if model in _CLASS_OF_MODEL:
+    if isinstance(model, str) and model in _CLASS_OF_MODEL:
         return _CLASS_OF_MODEL[model]
     if model is not None:
         return f"tokenizer for {model!r} models"
