@@ -140,12 +140,38 @@ static PyObject *encoding_spaced(PyObject *object, void *Py_UNUSED(unused))
     return dict;
 }
 
-/* A new reference to the Python int of an id. */
-static PyObject *number(const ft_tokenizer_object *owner, int64_t id)
+/* The tokenizer's Python ints, NULL where there is no room for them. Where no lock hinders, another
+ * thread may make them at the same time: what is there first counts. */
+static PyObject **numbers_of(ft_tokenizer_object *owner)
 {
-    if (id < 0 || id >= owner->number_count)
+    PyObject **numbers = __atomic_load_n(&owner->numbers, __ATOMIC_ACQUIRE);
+    if (numbers != NULL)
+        return numbers;
+    PyObject **made = PyMem_Calloc((size_t)owner->number_count + 1, sizeof *made);
+    if (made == NULL || __atomic_compare_exchange_n(&owner->numbers, &numbers, made, false,
+                                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return made;
+    PyMem_Free(made);
+    return numbers;
+}
+
+/* A new reference to the Python int of an id. */
+static PyObject *number(ft_tokenizer_object *owner, int64_t id)
+{
+    PyObject **numbers = id >= 0 && id < owner->number_count ? numbers_of(owner) : NULL;
+    if (numbers == NULL)
         return PyLong_FromLongLong(id);
-    PyObject *result = owner->numbers[id];
+    PyObject *result = __atomic_load_n(&numbers[id], __ATOMIC_ACQUIRE);
+    if (result == NULL) {
+        PyObject *made = PyLong_FromLongLong(id);
+        if (made == NULL)
+            return NULL;
+        if (__atomic_compare_exchange_n(&numbers[id], &result, made, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            result = made;
+        else
+            Py_DECREF(made);
+    }
     Py_INCREF(result);
     return result;
 }

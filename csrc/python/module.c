@@ -60,10 +60,19 @@ static int module_execute(PyObject *module)
     if (_import_array() < 0)
         return -1;
     int (*const parts[])(PyObject *) = {
-        ft_python_add_backend,        ft_python_add_batch,     ft_python_add_columns,
-        ft_python_add_collator,       ft_python_add_padding,   ft_python_add_memory,
-        ft_python_add_model,          ft_python_add_tokenizer, ft_python_add_encoding,
-        ft_python_add_encode_options, ft_python_add_limits,    NULL,
+        ft_python_add_backend,
+        ft_python_add_batch,
+        ft_python_add_columns,
+        ft_python_add_collator,
+        ft_python_add_padding,
+        ft_python_add_memory,
+        ft_python_add_model,
+        ft_python_add_vocabulary,
+        ft_python_add_tokenizer,
+        ft_python_add_encoding,
+        ft_python_add_encode_options,
+        ft_python_add_limits,
+        NULL,
     };
     for (int i = 0; parts[i] != NULL; i++)
         if (parts[i](module) < 0)
@@ -78,6 +87,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->batch_type);
     Py_VISIT(state->columns_type);
     Py_VISIT(state->model_type);
+    Py_VISIT(state->vocabulary_type);
     Py_VISIT(state->tokenizer_type);
     Py_VISIT(state->encoding_type);
     Py_VISIT(state->encode_options_type);
@@ -91,6 +101,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->batch_type);
     Py_CLEAR(state->columns_type);
     Py_CLEAR(state->model_type);
+    Py_CLEAR(state->vocabulary_type);
     Py_CLEAR(state->tokenizer_type);
     Py_CLEAR(state->encoding_type);
     Py_CLEAR(state->encode_options_type);

@@ -20,6 +20,7 @@ typedef struct ft_module_state {
     PyTypeObject *batch_type;
     PyTypeObject *columns_type;
     PyTypeObject *model_type;
+    PyTypeObject *vocabulary_type;
     PyTypeObject *tokenizer_type;
     PyTypeObject *encoding_type;
     PyTypeObject *encode_options_type;
@@ -48,6 +49,7 @@ int ft_python_add_collator(PyObject *module);       /* collator.c */
 int ft_python_add_padding(PyObject *module);        /* padding.c */
 int ft_python_add_memory(PyObject *module);         /* memory.c */
 int ft_python_add_model(PyObject *module);          /* model.c */
+int ft_python_add_vocabulary(PyObject *module);     /* vocabulary.c */
 int ft_python_add_tokenizer(PyObject *module);      /* tokenizer.c */
 int ft_python_add_encoding(PyObject *module);       /* encoding.c */
 int ft_python_add_encode_options(PyObject *module); /* encode_options.c */

@@ -1,53 +1,5 @@
 #include "python/texts.h"
 
-static PyObject *type_name(PyObject *object)
-{
-    return PyType_GetName(Py_TYPE(object));
-}
-
-static void raise_no_text(PyObject *object, const char *what, Py_ssize_t row)
-{
-    PyObject *type = type_name(object);
-    if (type != NULL && row >= 0)
-        PyErr_Format(PyExc_TypeError, "%s %zd must be a str, not %U", what, row, type);
-    else if (type != NULL)
-        PyErr_Format(PyExc_TypeError, "%s must be a str, not %U", what, type);
-    Py_XDECREF(type);
-}
-
-/* A str without a UTF-8 form: half of a surrogate pair is no character. */
-static void raise_surrogate(const char *what, Py_ssize_t row)
-{
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    Py_ssize_t position = 0;
-    if (value != NULL && PyUnicodeEncodeError_GetStart(value, &position) == 0)
-        PyErr_Format(PyExc_TypeError,
-                     "%s %zd holds a lone surrogate at position %zd, which is no valid text", what,
-                     row < 0 ? 0 : row, position);
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
-}
-
-int ft_python_text(PyObject *object, const char *what, Py_ssize_t row, ft_text *out)
-{
-    Py_ssize_t length;
-    if (!PyUnicode_Check(object)) {
-        raise_no_text(object, what, row);
-        return -1;
-    }
-    const char *bytes = PyUnicode_AsUTF8AndSize(object, &length);
-    if (bytes != NULL) {
-        *out = (ft_text){(const uint8_t *)bytes, (size_t)length};
-        return 0;
-    }
-    if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
-        raise_surrogate(what, row);
-    return -1;
-}
-
 static int is_sequence(PyObject *object)
 {
     return PyTuple_Check(object) || PyList_Check(object);
@@ -168,7 +120,7 @@ static PyObject *words_of(const ft_python_texts *texts, int side, Py_ssize_t i)
     else if (side == 1)
         return NULL;
     if (words != NULL && !PyTuple_Check(words)) {
-        PyObject *type = type_name(words);
+        PyObject *type = PyType_GetName(Py_TYPE(words));
         if (type != NULL)
             PyErr_Format(PyExc_TypeError,
                          "with is_split_into_words=True row %zd must be a list of words, not %U", i,

@@ -2,8 +2,7 @@
 #ifndef FT_PYTHON_TEXTS_H
 #define FT_PYTHON_TEXTS_H
 
-#include "python/module.h"
-#include "tokenizer/tokenizer.h"
+#include "python/text.h"
 
 typedef struct ft_python_texts {
     /* What keeps the bytes alive: tuples all through, so that nobody can change them meanwhile. A
@@ -15,10 +14,6 @@ typedef struct ft_python_texts {
     int64_t *words[2];
     ft_text inlined[2]; /* of a row of its own */
 } ft_python_texts;
-
-/* The UTF-8 form of a str, which Python keeps for as long as the str lives; -1 with a TypeError
- * that says which text it is where there is none: `what`, and `row` unless that is negative. */
-int ft_python_text(PyObject *object, const char *what, Py_ssize_t row, ft_text *out);
 
 /* Reads rows of texts: `first` holds one a row, as `second` does unless that is None, and where it
  * is None a row may be a pair of texts. A text is a str, or a list or tuple of words where

@@ -42,11 +42,11 @@ typedef struct batch {
 } batch;
 
 static ft_status fill_rules(ft_rules *rules, const ft_tokenizer_options *options,
-                            const ft_token *vocabulary, size_t vocabulary_count)
+                            const ft_vocabulary *vocabulary)
 {
     ft_wordpiece *model = &rules->model;
     rules->normalizer = options->normalizer;
-    FT_FORWARD(ft_vocabulary_fill(&model->vocabulary, vocabulary, vocabulary_count));
+    model->vocabulary = vocabulary;
     FT_FORWARD(ft_allocate(options->prefix_length, (void **)&model->prefix));
     memcpy(model->prefix, options->prefix, options->prefix_length);
     model->prefix_length = options->prefix_length;
@@ -104,9 +104,8 @@ static ft_status fill_added(ft_rules *rules, const ft_added_token *added, size_t
     return status;
 }
 
-ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_token *vocabulary,
-                              size_t vocabulary_count, const ft_added_token *added,
-                              size_t added_count, ft_tokenizer **out)
+ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_vocabulary *vocabulary,
+                              const ft_added_token *added, size_t added_count, ft_tokenizer **out)
 {
     ft_tokenizer *tokenizer;
     *out = NULL;
@@ -114,7 +113,7 @@ ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_toke
     pthread_mutex_init(&tokenizer->lock, NULL);
     tokenizer->single = options->single;
     tokenizer->pair = options->pair;
-    ft_status status = fill_rules(&tokenizer->rules, options, vocabulary, vocabulary_count);
+    ft_status status = fill_rules(&tokenizer->rules, options, vocabulary);
     if (status == FT_OK)
         status = fill_added(&tokenizer->rules, added, added_count);
     if (status != FT_OK) {
@@ -134,7 +133,6 @@ void ft_tokenizer_destroy(ft_tokenizer *tokenizer)
         tokenizer->idle = encoder->next;
         ft_encoder_destroy(encoder);
     }
-    ft_vocabulary_clear(&tokenizer->rules.model.vocabulary);
     ft_release(tokenizer->rules.model.prefix);
     ft_added_tokens_clear(&tokenizer->rules.raw);
     ft_added_tokens_clear(&tokenizer->rules.normalized);
@@ -469,8 +467,12 @@ static ft_status encode_batch(batch *work, int64_t rows, ft_encoding *out)
     int threads = work->options->threads;
     if (threads <= 0) {
         threads = 1;
-        if (bytes >= 2 * BYTES_A_THREAD)
+        /* Asked for small batches too, though not for one short text, which should cost little: a
+         * wrong setting should not wait for a large one. */
+        if (rows > 1 || bytes >= 2 * BYTES_A_THREAD)
             FT_FORWARD(ft_thread_count(&threads));
+        if (bytes < 2 * BYTES_A_THREAD)
+            threads = 1;
         if ((size_t)threads > bytes / BYTES_A_THREAD + 1)
             threads = (int)(bytes / BYTES_A_THREAD + 1);
     }
