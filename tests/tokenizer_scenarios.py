@@ -37,7 +37,7 @@ class Settings:
             return _load(self.name, tuple(self.options.items()))
         ours = tokenization.BertTokenizer(POLYGLOT, **self.options)
         theirs = transformers.BertTokenizer(POLYGLOT, **self.options)
-        ours._add(self.added)
+        ours.add_tokens(list(self.added))
         theirs.add_tokens([tokenizers.AddedToken(**token.to_dict()) for token in self.added])
         normalize = theirs.backend_tokenizer.normalizer.normalize_str
         forms = [normalize(token.content) for token in self.added if token.normalized]
@@ -103,7 +103,7 @@ def _added_token(content: str, *flags: bool) -> tokenization.AddedToken:
         lstrip,
         rstrip,
         normalized and content not in VANISHING_CONTENTS,
-        special or content in SPECIAL,  # to Rust a special token stays one
+        special,
     )
 
 

@@ -194,7 +194,7 @@ def test_added_tokens_of_white_space_that_another_took(hub):
     ours = ftcore.tokenization.AutoTokenizer.from_pretrained("bert-base-uncased")
     theirs = transformers.AutoTokenizer.from_pretrained("bert-base-uncased")
     for token, add in (
-        (ftcore.tokenization.AddedToken, ours._add),
+        (ftcore.tokenization.AddedToken, ours.add_tokens),
         (tokenizers.AddedToken, theirs.add_tokens),
     ):
         tokens = [
