@@ -13,6 +13,8 @@ MOST_POSITIONS = 120
 """Of more positions than this only some are looked up, at even distances."""
 MOST_ROWS = 4
 """Of a batch, these rows and the last have their positions looked up."""
+LARGE = 150_000
+"""Characters of a batch that more than one thread works on."""
 FIELDS = ("ids", "type_ids", "offsets", "special_tokens_mask", "attention_mask", "n_sequences")
 """What an Encoding holds beside what a BatchEncoding has methods for."""
 TOKENIZE_OPTIONS = ("add_special_tokens", "split_special_tokens")
@@ -156,6 +158,27 @@ def compare(scenario: Scenario) -> int:
     ids = theirs(**rows.arguments(), verbose=False)["input_ids"]
     compare_decoding(ours, theirs, [*(ids if rows.is_batch else [ids]), scenario.ids])
     return compared
+
+
+def compare_large(scenario: Scenario) -> int:
+    """As ``compare``, with so many copies of the rows that several threads share them."""
+    ours, theirs = scenario.settings.make()
+    rows = scenario.rows.one_by_one()
+    copies = scenario.rows.times(LARGE // sum(row.length() + 1 for row in rows) + 1)
+    for call in scenario.calls:
+        mine = attempt(ours, **copies.arguments(), **call)
+        other = attempt(theirs, **copies.arguments(), **call)
+        if mine is ValueError and _lost_rows(other):
+            other = ValueError
+        if isinstance(other, type) or isinstance(mine, type):
+            assert mine is other
+            continue
+        assert_same_columns(mine, other)
+        for row in range(0, len(other.encodings), 7):
+            assert mine.tokens(row) == other.tokens(row)
+            assert mine.word_ids(row) == other.word_ids(row)
+            assert mine[row].offsets == other[row].offsets
+    return len(rows) * len(scenario.calls)
 
 
 def compare_refusal(scenario: Scenario) -> int:

@@ -13,7 +13,6 @@ import tokenizers
 import transformers
 from hypothesis import assume
 from hypothesis import strategies as st
-from tokenizer_support import SPECIAL
 from tokenizer_texts import ADDED_CONTENTS, POLYGLOT, VANISHING_CONTENTS, split_texts, texts
 
 from ftcore import tokenization
@@ -75,6 +74,11 @@ class Rows:
             Rows(*(row if isinstance(row, tuple) else (row, None)), False, self.is_split)
             for row in rows
         ]
+
+    def times(self, count: int) -> "Rows":
+        """A batch of so many times these rows."""
+        text, pair = (self.text, self.pair) if self.is_batch else ([self.text], [self.pair])
+        return Rows(text * count, None if self.pair is None else pair * count, True, self.is_split)
 
     def length(self) -> int:
         """How many characters the longer text of a row has."""

@@ -12,6 +12,7 @@ from ftcore.tokenization import BatchEncoding
 
 TEXT = "Thé Ångström is unbelievably  long: [MASK] 中文 don't\x00 a\u0301\u0323b!"
 PAIR = "One two [SEP] three\u3000four."
+RAW = {"normalized": False}
 FIELDS = [
     *["ids", "type_ids", "tokens", "word_ids", "sequence_ids", "offsets", "special_tokens_mask"],
     *["attention_mask", "n_sequences"],
@@ -165,7 +166,8 @@ def test_looking_up_tokens_words_and_characters(tokenizers):
     assert [e.ids for e in ours[0:2]] == [e.ids for e in theirs[0:2]]
 
 
-def test_added_tokens_that_take_white_space(hub):
+def with_added_tokens(*added):
+    """Both tokenizers with tokens added, each given as its content and its flags."""
     import tokenizers
     import transformers
 
@@ -177,8 +179,12 @@ def test_added_tokens_that_take_white_space(hub):
         (transformers, tokenizers.AddedToken),
     ):
         both.append(library.AutoTokenizer.from_pretrained("bert-base-uncased"))
-        added = [token("<L>", lstrip=True), token("<r>", rstrip=True, normalized=False)]
-        both[-1].add_tokens(added)
+        both[-1].add_tokens([token(content, **flags) for content, flags in added])
+    return both
+
+
+def test_added_tokens_that_take_white_space(hub):
+    both = with_added_tokens(("<L>", {"lstrip": True}), ("<r>", {"rstrip": True, **RAW}))
     texts = ["a \t <l> b", "a <r>\u3000\n b<R>", "<L><r> ", " <r> <l>  <r>c"]
     assert_called_alike(both, texts, return_offsets_mapping=True)
     assert_called_alike(both, texts, texts[::-1], truncation=True, max_length=9)
@@ -186,24 +192,11 @@ def test_added_tokens_that_take_white_space(hub):
 
 
 def test_added_tokens_of_white_space_that_another_took(hub):
-    import tokenizers
-    import transformers
-
-    import ftcore.tokenization
-
-    ours = ftcore.tokenization.AutoTokenizer.from_pretrained("bert-base-uncased")
-    theirs = transformers.AutoTokenizer.from_pretrained("bert-base-uncased")
-    for token, add in (
-        (ftcore.tokenization.AddedToken, ours.add_tokens),
-        (tokenizers.AddedToken, theirs.add_tokens),
-    ):
-        tokens = [
-            token("<r>", rstrip=True, normalized=False),
-            token("\t", normalized=False),
-            token(" ", lstrip=True, rstrip=True, normalized=False),
-        ]
-        add(tokens)
-    both = ours, theirs
+    both = with_added_tokens(
+        ("<r>", {"rstrip": True, **RAW}),
+        ("\t", RAW),
+        (" ", {"lstrip": True, "rstrip": True, **RAW}),
+    )
     texts = ["<r>\u3000\t\t b", "é <r>\t  b", "a   b", "<r>  b", " <r>\t \t<r>"]
     assert_called_alike(both, texts, return_offsets_mapping=True)
 

@@ -12,7 +12,7 @@ import pytest
 import transformers
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from tokenizer_comparison import compare, compare_refusal
+from tokenizer_comparison import attempt, compare, compare_large, compare_refusal
 from tokenizer_pipelines import (
     BERT_PROCESSING,
     ODD_TEMPLATE,
@@ -22,6 +22,8 @@ from tokenizer_pipelines import (
 )
 from tokenizer_scenarios import (
     Scenario,
+    Settings,
+    calls,
     flags,
     made_up_settings,
     rows_of,
@@ -29,19 +31,17 @@ from tokenizer_scenarios import (
     settings_of,
     sides,
 )
-from tokenizer_texts import POLYGLOT, broken_texts
+from tokenizer_texts import POLYGLOT, broken_texts, short_texts
 
 transformers.logging.set_verbosity_error()
-
-EXAMPLES_PER_SEED = 50
 
 
 @pytest.fixture
 def fuzz(fuzz_cases, capsys):
     """``fuzz(strategy, compare, share)`` calls ``compare`` with examples of ``strategy`` until it
-    has compared its share of the rows."""
+    has compared its share of the rows. Each seed gives so many ``examples``."""
 
-    def fuzz(strategy, compare, share):
+    def fuzz(strategy, compare, share, examples=50):
         compared = 0
 
         def run(example):
@@ -50,7 +50,7 @@ def fuzz(fuzz_cases, capsys):
 
         for number in itertools.count():
             few = settings(
-                max_examples=EXAMPLES_PER_SEED,
+                max_examples=examples,
                 phases=[Phase.generate, Phase.shrink],
                 database=None,
                 deadline=None,
@@ -91,9 +91,48 @@ def test_pipelines_that_are_not_berts(fuzz, tmp_path):
     fuzz(scenarios(settings_of(names, **options)), compare, share=0.1)
 
 
+def test_batches_for_several_threads(fuzz):
+    rows = rows_of(short_texts.map(lambda text: text + " hello, unaffable" * 20), False)
+    two_calls = st.lists(calls, min_size=2, max_size=2)
+    strategy = st.builds(Scenario, made_up_settings, rows, two_calls, st.just([]))
+    fuzz(strategy, compare_large, share=0.01, examples=5)
+
+
 @pytest.mark.parametrize("is_split", [False, True])
 def test_lone_surrogates(fuzz, is_split):
     texts = st.lists(broken_texts, min_size=1, max_size=3) if is_split else broken_texts
     rows = rows_of(texts, is_split)
     strategy = st.builds(Scenario, made_up_settings, rows, st.just([]), st.just([]))
     fuzz(strategy, compare_refusal, share=0.01)
+
+
+NO_TEXTS = [
+    *[None, 3, b"a", {"a": 1}, {"a"}, [3], [None], ["a", 3], ["a", None], [["a", 3]], [("a",)]],
+    *[(), [()], [("a", "b", "c")], ["a", ["b"]], [["a"], "b"], [[["a"], "b"]], [[3]]],
+    *["a", ["a"], ["a", "b"], [["a"]], [["a", "b"]], [("a", "b")], [[["a"]]], [[["a"], ["b"]]]],
+    *[[(["a"], ["b"])], [(["a"], "b")], [[], ["a"]], [[[]]], "", [""], [[""]]],
+]
+"""Texts in every form, most of them wrong in one way or another."""
+
+
+REFUSED = [
+    (False, "a", ()),
+    (False, "", ()),
+    (True, "a", "a"),
+    (True, "", "a"),
+    (True, [["a"], "b"], [["a"], "b"]),
+]
+"""What Rust takes for something else than was meant: (is_split, text, pair)."""
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+@pytest.mark.parametrize("text", NO_TEXTS, ids=repr)
+def test_what_is_no_text(text, is_split):
+    ours, theirs = Settings({}).make()
+    for pair in NO_TEXTS:
+        if text == () and not is_split:
+            continue  # a batch of no rows, at which transformers raises an IndexError
+        mine, other = (attempt(t, text, pair, is_split_into_words=is_split) for t in (ours, theirs))
+        if (is_split, text, pair) in REFUSED:
+            other = TypeError
+        assert mine == other, pair
