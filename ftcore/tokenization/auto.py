@@ -20,7 +20,7 @@ _CLASSES: dict[str, type[BertTokenizer] | type[PreTrainedTokenizerFast]] = {
 _CLASS_OF_MODEL = {
     "bert": "BertTokenizer",
     "convbert": "BertTokenizer",
-    "distilbert": "DistilBertTokenizer",
+    "distilbert": "BertTokenizer",
     "electra": "BertTokenizer",
     "ernie": "BertTokenizer",
     "layoutlm": "BertTokenizer",
