@@ -37,8 +37,10 @@ class Encoding:
         """The places of a text's tokens; of all tokens where there is no such text."""
         if not 0 <= sequence_index < self.n_sequences:
             return range(len(self))
-        places = [i for i, id in enumerate(self.sequence_ids) if id == sequence_index]
-        return range(places[0], places[-1] + 1) if places else range(0)
+        ids = self.sequence_ids
+        if sequence_index not in ids:
+            return range(0)
+        return range(ids.index(sequence_index), len(ids) - ids[::-1].index(sequence_index))
 
     def token_to_sequence(self, token_index: int) -> int | None:
         """Which text a token is of."""
