@@ -43,7 +43,7 @@ def pytest_addoption(parser):
         type=int,
         default=5000,
         metavar="N",
-        help="compare about N random texts with transformers in each test that makes them up",
+        help="how many random texts tests/parity/test_tokenizer_fuzz.py compares (%(default)s)",
     )
 
 
