@@ -256,11 +256,15 @@ def pad_columns(
     multiple: int,
     left: bool,
     mask: str | None,
-) -> dict[str, NDArray[np.int64] | list[Any]]:
+    tensor: type | None,
+    /,
+) -> tuple[dict[str, Any], bool]:
     """Collates a batch. Columns named in `pads` become int64 [rows, width], padded with its number;
-    other columns int64 [rows] where they hold one int a row, and a list otherwise. width: a number,
-    -1 for the longest row's, -2 for no padding. mask: the column of ones and zeros to add where
-    there is none."""
+    other columns int64 [rows] where they hold one integer a row, and a list otherwise. width: a
+    number, -1 for the longest row's, -2 for no padding. mask: the column of ones and zeros to add
+    where there is none. tensor: the type of tensors to make, where it can be done without its
+    library; arrays otherwise, or where it is None. Returns the columns, and whether all are of
+    that type."""
 
 def shuffled_order(count: int, seed: int) -> NDArray[np.int64]:
     """The order in which Hugging Face's Trainer visits `count` rows in an epoch; seed is its data
