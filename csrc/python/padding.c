@@ -8,14 +8,15 @@
 typedef struct padding {
     PyObject *features; /* a list of mappings, or a dict of lists */
     int by_row;         /* it is a list of mappings */
+    PyObject *main;     /* the name of the column that says how long the rows are */
+    int64_t pad, type_pad, width;
+    int left;
     Py_ssize_t rows;          /* -1 until the main column is read */
     int64_t *lengths;         /* [rows]: the tokens of each row */
     PyObject **items;         /* [rows]: what the rows hold in the column that is being read */
     ft_integer_view *views;   /* [rows]: of the items */
     ft_integer_buffer tokens; /* of the main column */
     ft_integer_buffer values; /* of another */
-    int64_t width;
-    int left;
     ft_tensors tensors; /* what columns are made of; NumPy arrays where it has no calls */
     int finished;       /* every column so far is of the type that was asked for */
 } padding;
@@ -71,23 +72,23 @@ static PyObject *column_list(const padding *p, PyObject *key)
     return NULL;
 }
 
+/* Lengths, views and items are one piece of memory. */
 static int allocate_rows(padding *p)
 {
-    size_t rows = (size_t)p->rows + 1; /* so that none is NULL for having no bytes */
-    p->lengths = PyMem_Calloc(rows, sizeof *p->lengths);
-    p->items = PyMem_Calloc(rows, sizeof *p->items);
-    p->views = PyMem_Calloc(rows, sizeof *p->views);
-    if (p->lengths != NULL && p->items != NULL && p->views != NULL)
-        return 0;
-    PyErr_NoMemory();
-    return -1;
+    size_t rows = (size_t)p->rows;
+    p->lengths = PyMem_Calloc(rows + 1, sizeof *p->lengths + sizeof *p->views + sizeof *p->items);
+    if (p->lengths == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    p->views = (ft_integer_view *)(p->lengths + rows);
+    p->items = (PyObject **)(p->views + rows);
+    return 0;
 }
 
 static void release_rows(padding *p)
 {
     PyMem_Free(p->lengths);
-    PyMem_Free(p->items);
-    PyMem_Free(p->views);
     ft_integer_buffer_release(&p->tokens);
     ft_integer_buffer_release(&p->values);
 }
@@ -134,10 +135,10 @@ static int view_items(padding *p)
 }
 
 /* Reads the rows of the main column, whose lengths the others must have. */
-static int read_main(padding *p, PyObject *key, int64_t wanted, int64_t multiple)
+static int read_main(padding *p, int64_t wanted, int64_t multiple)
 {
-    const char *name = PyUnicode_AsUTF8AndSize(key, NULL);
-    if (name == NULL || take_items(p, key) < 0)
+    const char *name = PyUnicode_AsUTF8AndSize(p->main, NULL);
+    if (name == NULL || take_items(p, p->main) < 0)
         return -1;
     int failed = 0, viewed = view_items(p);
     for (Py_ssize_t row = 0; !failed && row < p->rows; row++) {
@@ -255,15 +256,6 @@ static PyObject *collect_column(padding *p, PyObject *key)
     return result;
 }
 
-static PyObject *new_mask(const padding *p)
-{
-    int64_t *out;
-    PyObject *result = new_padded(p, &out);
-    if (result != NULL)
-        ft_pad_mask(p->lengths, p->rows, p->width, p->left, out);
-    return result;
-}
-
 /* Puts a value, whose reference is taken over, into the dict. */
 static int put(PyObject *dict, PyObject *key, PyObject *value)
 {
@@ -272,70 +264,104 @@ static int put(PyObject *dict, PyObject *key, PyObject *value)
     return failed ? -1 : 0;
 }
 
-/* The padded column, or the collected one where `pads` does not name it. */
-static PyObject *convert_column(padding *p, PyObject *key, PyObject *main, PyObject *pads)
+/* Adds the mask of ones and zeros where the features have none. */
+static int add_mask(const padding *p, PyObject *batch)
 {
-    PyObject *pad = PyDict_GetItemWithError(pads, key);
-    if (pad == NULL)
-        return PyErr_Occurred() ? NULL : collect_column(p, key);
-    int64_t number = PyLong_AsLongLong(pad);
-    if (number == -1 && PyErr_Occurred())
-        return NULL;
-    int is_main = PyObject_RichCompareBool(key, main, Py_EQ);
-    if (is_main < 0)
-        return NULL;
-    return pad_column(p, key, number, is_main);
+    PyObject *key = PyUnicode_InternFromString("attention_mask");
+    int has = key != NULL ? PyDict_Contains(batch, key) : -1;
+    if (has == 0) {
+        int64_t *out;
+        PyObject *mask = new_padded(p, &out);
+        if (mask != NULL)
+            ft_pad_mask(p->lengths, p->rows, p->width, p->left, out);
+        has = put(batch, key, mask);
+    }
+    Py_XDECREF(key);
+    return has < 0 ? -1 : 0;
+}
+
+/* The padded column, or the collected one where columns of that name are not padded. */
+static PyObject *convert_column(padding *p, PyObject *key)
+{
+    if (!PyUnicode_Check(key))
+        return collect_column(p, key);
+    if (PyUnicode_Compare(key, p->main) == 0)
+        return pad_column(p, key, p->pad, 1);
+    if (PyUnicode_CompareWithASCIIString(key, "attention_mask") == 0)
+        return pad_column(p, key, 0, 0);
+    if (PyUnicode_CompareWithASCIIString(key, "token_type_ids") == 0)
+        return pad_column(p, key, p->type_pad, 0);
+    if (PyUnicode_CompareWithASCIIString(key, "special_tokens_mask") == 0)
+        return pad_column(p, key, 1, 0);
+    return collect_column(p, key);
 }
 
 PyDoc_STRVAR(
     pad_columns_doc,
-    "pad_columns(features, main, pads, width, multiple, left, mask, tensor)\n"
+    "pad_columns(features, main, pad, type_pad, width, multiple, left, mask, tensor, /)\n"
     "--\n\n"
     "Collate a batch: a non-empty list of mappings, or a dict of lists.\n\n"
-    "Columns named in the dict `pads` become int64 [rows, width], padded with its number on the "
-    "right,\n"
-    "or the left; they must have the lengths of the column `main`. width is a number, -1 for the\n"
-    "longest row or -2 for no padding, rounded up to a multiple of `multiple`. Other columns "
-    "become\n"
-    "int64 [rows] where they hold one integer a row and a list otherwise. `mask` names the column "
-    "of\n"
-    "ones and zeros to add where the features lack it, or is None. `tensor` is the type of the\n"
-    "results; where it is None, or offers no C functions for DLPack, they are NumPy arrays.");
+    "The columns `main`, token_type_ids, attention_mask and special_tokens_mask become int64\n"
+    "[rows, width], padded with `pad`, `type_pad`, 0 and 1 on the right, or the left; they must "
+    "have\n"
+    "the lengths of `main`. width is a number, -1 for the longest row or -2 for no padding, "
+    "rounded\n"
+    "up to a multiple of `multiple`. Other columns become int64 [rows] where they hold one integer "
+    "a\n"
+    "row and a list otherwise. `mask` is whether to add attention_mask where the features lack "
+    "it.\n"
+    "`tensor` is the type of tensors to make; where it is None, or offers no C functions for "
+    "DLPack,\n"
+    "arrays are made. Returns the columns, and whether all are of the type asked for.");
 
-/* The arguments are taken as they come: parsing them would take a twentieth of the call. */
+static int parse_integer(PyObject *object, int64_t *out)
+{
+    *out = PyLong_AsLongLong(object);
+    return *out == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int parse_flag(PyObject *object, int *out)
+{
+    *out = PyObject_IsTrue(object);
+    return *out;
+}
+
+/* The arguments are taken as they come: PyArg_ParseTuple would take a twentieth of the call. */
 static PyObject *pad_columns(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 8 || !PyUnicode_Check(args[1]) || !PyDict_Check(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "pad_columns takes 8 arguments: features, main (a str), "
-                                         "pads (a dict), width, multiple, left, mask and type");
+    if (count != 9 || !PyUnicode_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "pad_columns takes features, main (a str), pad, type_pad, width, multiple, "
+                        "left, mask and tensor");
         return NULL;
     }
-    PyObject *features = args[0], *main = args[1], *pads = args[2], *mask = args[6];
+    PyObject *features = args[0], *tensor = args[8];
     padding p = {.features = features, .by_row = PyList_Check(features), .rows = -1};
-    long long wanted = PyLong_AsLongLong(args[3]);
-    long long multiple = wanted == -1 && PyErr_Occurred() ? -1 : PyLong_AsLongLong(args[4]);
-    if (PyErr_Occurred() || (p.left = PyObject_IsTrue(args[5])) < 0)
+    p.main = args[1];
+    int64_t wanted, multiple;
+    int mask;
+    if (parse_integer(args[2], &p.pad) < 0 || parse_integer(args[3], &p.type_pad) < 0 ||
+        parse_integer(args[4], &wanted) < 0 || parse_integer(args[5], &multiple) < 0 ||
+        parse_flag(args[6], &p.left) < 0 || parse_flag(args[7], &mask) < 0)
         return NULL;
     if (wanted < FT_PAD_NONE || multiple < 1) {
         PyErr_SetString(PyExc_ValueError, "width must be at least -2 and multiple at least 1");
         return NULL;
     }
-    p.tensors = ft_tensors_of_type(args[7]);
-    p.finished = args[7] == Py_None || p.tensors.calls != NULL;
+    p.tensors = ft_tensors_of_type(tensor);
+    p.finished = tensor == Py_None || p.tensors.calls != NULL;
     p.tokens.tensors = p.values.tensors = &p.tensors;
     PyObject *first = p.by_row ? ft_python_list_item(features, 0) : Py_NewRef(features);
     PyObject *keys = first != NULL ? PyMapping_Keys(first) : NULL;
     PyObject *batch = keys != NULL ? PyDict_New() : NULL;
     Py_XDECREF(first);
-    int failed = batch == NULL || read_main(&p, main, wanted, multiple) < 0;
+    int failed = batch == NULL || read_main(&p, wanted, multiple) < 0;
     for (Py_ssize_t i = 0; !failed && i < PyList_Size(keys); i++) {
         PyObject *key = PyList_GetItem(keys, i); /* keys is ours alone */
-        failed = put(batch, key, convert_column(&p, key, main, pads)) < 0;
+        failed = put(batch, key, convert_column(&p, key)) < 0;
     }
-    if (!failed && mask != Py_None) {
-        int has = PyDict_Contains(batch, mask);
-        failed = has < 0 || (has == 0 && put(batch, mask, new_mask(&p)) < 0);
-    }
+    if (!failed && mask)
+        failed = add_mask(&p, batch) < 0;
     Py_XDECREF(keys);
     release_rows(&p);
     PyObject *result = failed ? NULL : PyTuple_Pack(2, batch, p.finished ? Py_True : Py_False);

@@ -72,9 +72,22 @@ class DataCollatorWithPadding:
         main = names[0]
         is_batch = True
         # What follows is written out for the usual case, in which every call counts.
-        if type(features) is not list or not features or type(features[0]) is not dict or main not in features[0]:
+        if (
+            type(features) is not list
+            or not features
+            or type(features[0]) is not dict
+            or main not in features[0]
+        ):
             features, is_batch = _as_columns(features, main)
         width = self._width()
+        pad = _pad_token_id(tokenizer)
+        if pad is None or pad < 0:
+            if width != _NO_PADDING:
+                raise ValueError(
+                    "the tokenizer has no padding token: set tokenizer.pad_token, or give "
+                    "padding=False"
+                )
+            pad = 0
         side = tokenizer.padding_side
         if side not in ("right", "left"):
             raise ValueError(
@@ -88,16 +101,12 @@ class DataCollatorWithPadding:
         batch, finished = pad_columns(
             features,
             main,
-            {
-                main: _pad_token_id(tokenizer, width != _NO_PADDING),
-                "token_type_ids": tokenizer.pad_token_type_id,
-                "attention_mask": 0,
-                "special_tokens_mask": 1,
-            },
+            pad,
+            tokenizer.pad_token_type_id,
             width,
             self.pad_to_multiple_of or 1,
             side == "left",
-            "attention_mask" if "attention_mask" in names else None,
+            "attention_mask" in names,
             tensor,
         )
         if "label" in batch:
@@ -189,27 +198,27 @@ def _check_framework(framework: str) -> None:
         raise ValueError(f"return_tensors must be 'pt' or 'np', got {framework!r}")
 
 
-def _pad_token_id(tokenizer: Any, required: bool) -> int:
-    cls = type(tokenizer)
-    if _is_found_by_getattr(cls, "pad_token_id") and "pad_token_id" not in tokenizer.__dict__:
-        token = cls.__getattr__(tokenizer, "pad_token_id")
-    else:
-        token = tokenizer.pad_token_id
-    if token is not None and token >= 0:
-        return token
-    if required:
-        raise ValueError(
-            "the tokenizer has no padding token: set tokenizer.pad_token, or give padding=False"
-        )
-    return 0
+def _pad_token_id(tokenizer: Any) -> int | None:
+    """``tokenizer.pad_token_id``.
+
+    transformers finds it at the end of ``__getattr__``, which takes as long as a fifth of the whole
+    batch; so its last step, from the token to the id, is taken here. The token is looked up in
+    every call: it may be set, and tokens added, at any time.
+    """
+    state = getattr(tokenizer, "__dict__", ())
+    if "_special_tokens_map" in state and _is_left_to_getattr(type(tokenizer), "pad_token_id"):
+        token = state["_special_tokens_map"].get("pad_token")
+        if token is not None and "pad_token_id" not in state:
+            return tokenizer.convert_tokens_to_ids(str(token))
+    return tokenizer.pad_token_id
 
 
 @lru_cache(maxsize=16)
-def _is_found_by_getattr(cls: type, name: str) -> bool:
-    """Whether Python calls ``cls.__getattr__`` for this attribute of an instance, unless the
-    instance itself has it."""
+def _is_left_to_getattr(cls: type, name: str) -> bool:
+    """Whether the class has no such attribute, and the ``__getattr__`` of transformers."""
+    found = getattr(cls, "__getattr__", None)
     return (
-        hasattr(cls, "__getattr__")
+        getattr(found, "__module__", None) == "transformers.tokenization_utils_base"
         and cls.__getattribute__ is object.__getattribute__
         and not any(name in vars(base) for base in cls.__mro__)
     )
