@@ -17,8 +17,8 @@ typedef struct padding {
     ft_integer_view *views;   /* [rows]: of the items */
     ft_integer_buffer tokens; /* of the main column */
     ft_integer_buffer values; /* of another */
-    ft_tensors tensors; /* what columns are made of; NumPy arrays where it has no calls */
-    int finished;       /* every column so far is of the type that was asked for */
+    ft_tensors tensors;       /* what columns are made of; NumPy arrays where it has no calls */
+    int finished;             /* every column so far is of the type that was asked for */
 } padding;
 
 /* feature[key], a new reference. */

@@ -70,15 +70,12 @@ class DataCollatorWithPadding:
         tokenizer = self.tokenizer
         names = tokenizer.model_input_names
         main = names[0]
+        columns: Any = features
         is_batch = True
-        # What follows is written out for the usual case, in which every call counts.
-        if (
-            type(features) is not list
-            or not features
-            or type(features[0]) is not dict
-            or main not in features[0]
+        if not (
+            type(columns) is list and columns and type(columns[0]) is dict and main in columns[0]
         ):
-            features, is_batch = _as_columns(features, main)
+            columns, is_batch = _as_columns(features, main)
         width = self._width()
         pad = _pad_token_id(tokenizer)
         if pad is None or pad < 0:
@@ -95,11 +92,12 @@ class DataCollatorWithPadding:
             )
         tensor = None
         if self.return_tensors == "pt":
+            # torch is looked up rather than imported, which would take as long as a column.
             tensor = (sys.modules.get("torch") or import_module("torch")).Tensor
         else:
             _check_framework(self.return_tensors)
         batch, finished = pad_columns(
-            features,
+            columns,
             main,
             pad,
             tokenizer.pad_token_type_id,
@@ -201,12 +199,13 @@ def _check_framework(framework: str) -> None:
 def _pad_token_id(tokenizer: Any) -> int | None:
     """``tokenizer.pad_token_id``.
 
-    transformers finds it at the end of ``__getattr__``, which takes as long as a fifth of the whole
-    batch; so its last step, from the token to the id, is taken here. The token is looked up in
-    every call: it may be set, and tokens added, at any time.
+    transformers finds it at the end of a ``__getattr__`` that takes a fifth of the whole call, so
+    its last step, from the token to the id, is taken here. Nothing is kept: the token may be set,
+    and the vocabulary grow, between calls.
     """
-    state = getattr(tokenizer, "__dict__", ())
-    if "_special_tokens_map" in state and _is_left_to_getattr(type(tokenizer), "pad_token_id"):
+    state: dict[str, Any] = getattr(tokenizer, "__dict__", {})
+    cls: Any = type(tokenizer)
+    if "_special_tokens_map" in state and _is_left_to_transformers(cls, "pad_token_id"):
         token = state["_special_tokens_map"].get("pad_token")
         if token is not None and "pad_token_id" not in state:
             return tokenizer.convert_tokens_to_ids(str(token))
@@ -214,11 +213,11 @@ def _pad_token_id(tokenizer: Any) -> int | None:
 
 
 @lru_cache(maxsize=16)
-def _is_left_to_getattr(cls: type, name: str) -> bool:
-    """Whether the class has no such attribute, and the ``__getattr__`` of transformers."""
-    found = getattr(cls, "__getattr__", None)
+def _is_left_to_transformers(cls: Any, name: str) -> bool:
+    """Whether the class has no such attribute, but the ``__getattr__`` of transformers."""
+    getter = getattr(cls, "__getattr__", None)
     return (
-        getattr(found, "__module__", None) == "transformers.tokenization_utils_base"
+        getattr(getter, "__module__", None) == "transformers.tokenization_utils_base"
         and cls.__getattribute__ is object.__getattribute__
         and not any(name in vars(base) for base in cls.__mro__)
     )
