@@ -120,17 +120,12 @@ static int take_items(padding *p, PyObject *key)
     return failed ? -1 : 0;
 }
 
-/* Whether all items can be viewed. Their integers are asked for ahead of being copied: they lie
- * all over the memory. */
+/* Whether all items can be viewed. */
 static int view_items(padding *p)
 {
-    for (Py_ssize_t row = 0; row < p->rows; row++) {
-        ft_integer_view *view = &p->views[row];
-        if (!ft_python_view_integers(p->items[row], 1, &p->tensors, view))
+    for (Py_ssize_t row = 0; row < p->rows; row++)
+        if (!ft_python_view_integers(p->items[row], 1, &p->tensors, &p->views[row]))
             return 0;
-        for (npy_intp line = 0; line < 8 && line * 8 < view->count; line++)
-            __builtin_prefetch(view->data + line * 64);
-    }
     return 1;
 }
 
