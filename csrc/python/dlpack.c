@@ -36,31 +36,47 @@ typedef struct DLManagedTensorVersioned {
     DLTensor dl_tensor;
 } DLManagedTensorVersioned;
 
-typedef struct exchange {
+typedef struct ft_tensor_calls {
     DLPackVersion version;
-    struct exchange *older;
+    struct ft_tensor_calls *older;
     void (*allocate)(void);
     void (*from_object)(void);
     int (*to_object)(DLManagedTensorVersioned *tensor, void **object);
     int (*view_object)(void *object, DLTensor *out); /* may be NULL */
     void (*current_stream)(void);
-} exchange;
+} ft_tensor_calls;
 
-ft_tensors ft_tensors_of_type(PyObject *type)
+static const ft_tensor_calls *look_up_calls(PyTypeObject *type)
 {
-    ft_tensors tensors = {0};
-    PyObject *capsule = type != Py_None && PyType_Check(type)
-                            ? PyObject_GetAttrString(type, "__dlpack_c_exchange_api__")
-                            : NULL;
+    PyObject *capsule = PyObject_GetAttrString((PyObject *)type, "__dlpack_c_exchange_api__");
     /* What it points to lives as long as the process. */
-    const exchange *calls =
+    const ft_tensor_calls *calls =
         capsule != NULL ? PyCapsule_GetPointer(capsule, "dlpack_exchange_api") : NULL;
     Py_XDECREF(capsule);
     PyErr_Clear();
     while (calls != NULL && calls->version.major > DLPACK_MAJOR_VERSION)
         calls = calls->older;
-    if (calls != NULL && calls->version.major == DLPACK_MAJOR_VERSION)
-        tensors = (ft_tensors){(PyTypeObject *)type, calls};
+    return calls != NULL && calls->version.major == DLPACK_MAJOR_VERSION ? calls : NULL;
+}
+
+ft_tensors ft_tensors_of_type(ft_module_state *state, PyObject *object)
+{
+    ft_tensors tensors = {0};
+    if (!PyType_Check(object))
+        return tensors;
+    tensors.type = (PyTypeObject *)object;
+#ifdef Py_GIL_DISABLED
+    (void)state;
+    tensors.calls = look_up_calls(tensors.type);
+#else
+    if (state->tensor_type != tensors.type) {
+        state->tensor_calls = look_up_calls(tensors.type);
+        PyTypeObject *before = state->tensor_type;
+        state->tensor_type = (PyTypeObject *)Py_NewRef(object);
+        Py_XDECREF((PyObject *)before);
+    }
+    tensors.calls = state->tensor_calls;
+#endif
     return tensors;
 }
 

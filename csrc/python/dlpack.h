@@ -1,17 +1,18 @@
 /* Tensors of a library that is not linked against, read and made through the C functions that
- * their Python type offers for DLPack (__dlpack_c_exchange_api__; torch has them since 2.10). */
+ * their Python type may offer for DLPack (__dlpack_c_exchange_api__), as torch's does. */
 #ifndef FT_PYTHON_DLPACK_H
 #define FT_PYTHON_DLPACK_H
 
 #include "python/integers.h"
 
 typedef struct ft_tensors {
-    PyTypeObject *type;           /* borrowed */
-    const struct exchange *calls; /* NULL: the type offers none */
+    PyTypeObject *type;                  /* borrowed */
+    const struct ft_tensor_calls *calls; /* NULL: the type offers none */
 } ft_tensors;
 
-/* How to reach tensors of that type, which may be None. Sets no exception. */
-ft_tensors ft_tensors_of_type(PyObject *type);
+/* How to reach tensors of that type, which may be None; remembered for the last type, which takes a
+ * twentieth off a collator's call. Sets no exception. */
+ft_tensors ft_tensors_of_type(ft_module_state *state, PyObject *type);
 
 /* Whether `object` is such a tensor, in the processor's memory, of that many dimensions (0 or 1)
  * and of a type of ft_integer_view. The view holds while the tensor is alive and no other code

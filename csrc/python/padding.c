@@ -322,7 +322,7 @@ static int parse_flag(PyObject *object, int *out)
 }
 
 /* The arguments are taken as they come: PyArg_ParseTuple would take a twentieth of the call. */
-static PyObject *pad_columns(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+static PyObject *pad_columns(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 9 || !PyUnicode_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError,
@@ -343,7 +343,7 @@ static PyObject *pad_columns(PyObject *Py_UNUSED(module), PyObject *const *args,
         PyErr_SetString(PyExc_ValueError, "width must be at least -2 and multiple at least 1");
         return NULL;
     }
-    p.tensors = ft_tensors_of_type(tensor);
+    p.tensors = ft_tensors_of_type(PyModule_GetState(module), tensor);
     p.finished = tensor == Py_None || p.tensors.calls != NULL;
     p.tokens.tensors = p.values.tensors = &p.tensors;
     PyObject *first = p.by_row ? ft_python_list_item(features, 0) : Py_NewRef(features);

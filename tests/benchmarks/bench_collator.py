@@ -1,11 +1,10 @@
 """Collating a batch of MRPC: ftcore against transformers, alternating, medians.
 
-    FTCORE_TEST_DATA=... python tests/benchmarks/bench_collator.py [--batch 8] [--rounds 30]
+    FTCORE_TEST_DATA=... python tests/benchmarks/bench_collator.py [--batch 8] [--rounds 20]
 
 Rows are dicts of lists of ints, as ``dataset[i]`` gives them, or of arrays or tensors, as it gives
-them with_format("numpy") or "torch"; the result is torch tensors. A hundred batches are gone
-through in turn, so that rows come from memory rather than from the fastest cache. Also shown, with
-no counterpart: packing a batch from columns, which is what training does.
+them with_format("numpy") or "torch"; the result is torch tensors. Also shown, with no counterpart:
+packing a batch from columns, which is what training does.
 """
 
 import argparse
@@ -51,18 +50,30 @@ def time_calls(function, arguments) -> float:
     return (time.perf_counter() - start) / len(arguments) * 1e6
 
 
-def report(name: str, batch: int, times: list[float], theirs: list[float]) -> None:
-    ratio = statistics.median(a / b for a, b in zip(theirs, times, strict=True))
+def report(name: str, theirs: list[float], ours: list[float]) -> None:
+    ratio = statistics.median(a / b for a, b in zip(theirs, ours, strict=True))
     print(
-        f"{name:16} transformers {statistics.median(theirs):6.1f} µs a batch of {batch}, "
-        f"ftcore {statistics.median(times):6.1f}, ratio {ratio:6.1f}"
+        f"{name:28} transformers {statistics.median(theirs):7.1f} µs, "
+        f"ftcore {statistics.median(ours):6.1f} µs, ratio {ratio:6.1f}"
     )
+
+
+def compare(name: str, batches: list, theirs, ours, rounds: int) -> None:
+    """Each batch several times over, as warm as rows are that a data set has just given; then all
+    of them in turn, so that rows come from memory."""
+    warm = [
+        (time_calls(theirs, [batch] * rounds), time_calls(ours, [batch] * rounds))
+        for batch in batches
+    ]
+    report(name, [a for a, _ in warm], [b for _, b in warm])
+    turns = [(time_calls(theirs, batches), time_calls(ours, batches)) for _ in range(rounds)]
+    report(f"{name}, in turn", [a for a, _ in turns], [b for _, b in turns])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         mrpc, tokenizer = tokenized_mrpc(folder)
@@ -77,12 +88,10 @@ def main() -> None:
     starts = range(0, len(mrpc), options.batch)
     theirs = transformers.DataCollatorWithPadding(tokenizer)
     ours = DataCollatorWithPadding(tokenizer)
+    print(f"a batch of {options.batch}:")
     for name, rows in forms.items():
         batches = [rows[start : start + options.batch] for start in starts]
-        times = [
-            (time_calls(theirs, batches), time_calls(ours, batches)) for _ in range(options.rounds)
-        ]
-        report(name, options.batch, [b for _, b in times], [a for a, _ in times])
+        compare(name, batches, theirs, ours, options.rounds)
     order = np.arange(len(mrpc))
     indices = [order[start : start + options.batch] for start in starts]
     packed = statistics.median(time_calls(columns.pack, indices) for _ in range(options.rounds))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ftcore._core import pad_columns
 from ftcore.data import DataCollatorWithPadding
 
 torch = pytest.importorskip("torch")
@@ -196,5 +197,8 @@ def test_a_tokenizer_with_a_pad_token_id_of_its_own(tokenizer):
 
 def test_a_torch_without_functions_for_dlpack(tokenizer, monkeypatch):
     monkeypatch.delattr(torch.Tensor, "__dlpack_c_exchange_api__", raising=False)
+    pad_columns([{"a": [1]}], "a", 0, 0, -1, 1, False, False, object)  # it forgets torch.Tensor
+    assert pad_columns([{"a": [1]}], "a", 0, 0, -1, 1, False, False, torch.Tensor)[1] is False
     assert_equal(tokenizer, make_rows(torch.tensor))
     assert_equal(tokenizer, make_rows(np.array))
+    pad_columns([{"a": [1]}], "a", 0, 0, -1, 1, False, False, object)
