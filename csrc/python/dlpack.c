@@ -137,7 +137,8 @@ static block *allocate_block(int64_t rows, int64_t width)
     if (width == 0 || (size_t)rows <= room / sizeof(int64_t) / (size_t)width)
         new = malloc(sizeof *new + FT_ALIGNMENT + (size_t)(rows * width) * sizeof(int64_t));
     if (new == NULL)
-        PyErr_NoMemory();
+        PyErr_Format(PyExc_MemoryError, "cannot allocate a tensor of %lld times %lld integers",
+                     (long long)rows, (long long)width);
     return new;
 }
 

@@ -198,6 +198,14 @@ def test_tensors_are_ordinary_ones():
     assert ids.tolist() == [[2, 3, 4], [5, 10, 10]]
 
 
+def test_tensors_that_do_not_fit_in_memory():
+    pytest.importorskip("torch")
+    for width in (2**40, 2**60, 2**63 - 1):
+        collator = DataCollatorWithPadding(make_tokenizer(), padding="max_length", max_length=width)
+        with pytest.raises(MemoryError, match=f"a tensor of 2 times {width} integers"):
+            collator(FEATURES)
+
+
 class Index:
     """An integer that does something when it is asked for its value."""
 
