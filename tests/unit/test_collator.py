@@ -200,7 +200,7 @@ def test_tensors_are_ordinary_ones():
 
 def test_tensors_that_do_not_fit_in_memory():
     pytest.importorskip("torch")
-    for width in (2**40, 2**60, 2**63 - 1):
+    for width in (2**60, 2**63 - 1):
         collator = DataCollatorWithPadding(make_tokenizer(), padding="max_length", max_length=width)
         with pytest.raises(MemoryError, match=f"a tensor of 2 times {width} integers"):
             collator(FEATURES)
