@@ -112,12 +112,14 @@ def measure(options):
         size=size,
     )
     compare("tokenizer(text)", ours, theirs, rounds * 10, ("This is one short text.",), repeats=10)
-    compare(
-        "loading the tokenizer",
-        lambda: ftcore.tokenization.AutoTokenizer.from_pretrained(name),
-        lambda: transformers.AutoTokenizer.from_pretrained(name),
-        rounds,
-    )
+    ours.save_pretrained("saved")
+    for folder, file in ((name, "vocab.txt"), ("saved", "tokenizer.json")):
+        compare(
+            f"loading the tokenizer from {file}",
+            lambda folder=folder: ftcore.tokenization.AutoTokenizer.from_pretrained(folder),
+            lambda folder=folder: transformers.AutoTokenizer.from_pretrained(folder),
+            rounds,
+        )
 
     def map_with(tokenizer):
         datasets.disable_caching()
