@@ -41,6 +41,8 @@ class Pipeline:
     strip_accents: bool | None = None
     lowercase: bool = True
     added_tokens: dict[int, AddedToken] = field(default_factory=dict)
+    special: set[str] = field(default_factory=set)
+    """The added tokens that are special, or were: as in Rust's library, they stay so."""
     single: Template = PLAIN_TEMPLATES[0]
     pair: Template = PLAIN_TEMPLATES[1]
     decoder_prefix: str | None = "##"
@@ -64,6 +66,8 @@ class Pipeline:
                 next_id += 1
             added[token.content] = id
             self.added_tokens[id] = token
+            if token.special:
+                self.special.add(token.content)
             count += 1
         self.added_tokens = dict(sorted(self.added_tokens.items()))
         return count
@@ -83,7 +87,10 @@ class Pipeline:
             strip_accents=strip_accents,
             lowercase=self.lowercase,
             added_tokens=tuple(
-                (t.content, id, t.single_word, t.lstrip, t.rstrip, t.normalized, t.special)
+                (
+                    *(t.content, id, t.single_word, t.lstrip, t.rstrip, t.normalized),
+                    t.content in self.special,
+                )
                 for id, t in self.added_tokens.items()
             ),
             single=tuple(piece[1:] for piece in self.single),

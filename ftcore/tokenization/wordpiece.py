@@ -102,9 +102,7 @@ class WordPieceTokenizer(Conversion):
         added = self._pipeline.added_tokens
         self._ids = TokenIds(self._pipeline.vocab, added)
         self._tokens_by_id: dict[int, str] | None = None
-        # As in Rust's library, a token that was special once stays so to decoding.
-        special = {token.content for token in added.values() if token.special}
-        self._skipped = self.__dict__.get("_skipped", set()) | special
+        self._skipped = set(self._pipeline.special)
         return count
 
     @property

@@ -125,6 +125,13 @@ def test_special_tokens_as_text(tokenizers):
     assert_called_alike(tokenizers, "a [MASK] b[SEP]")
 
 
+def test_a_special_token_added_again_as_a_plain_one_stays_special(hub):
+    both = with_added_tokens(("[SEP]", RAW))
+    assert_called_alike(both, "a [SEP]", split_special_tokens=True)
+    ours, theirs = (t.decode([102, 1037], skip_special_tokens=True) for t in both)
+    assert ours == theirs == "a"
+
+
 def test_labels_of_target_texts(tokenizers):
     ours, theirs = tokenizers
     assert dict(ours("a", text_target="b c")) == dict(theirs("a", text_target="b c"))
