@@ -20,8 +20,8 @@ typedef struct ft_word {
 
 enum {
     FT_WORD_BYTES = 16, /* longer words are not kept */
-    FT_WORD_SET_BITS = 14,
-    FT_WORD_MANY = 1 << 15,
+    FT_WORD_SET_BITS = 16,
+    FT_WORD_MANY = 1 << 17,
 };
 
 typedef struct ft_encoder {
