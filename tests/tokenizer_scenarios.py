@@ -85,6 +85,10 @@ class Rows:
         """How many characters the longer text of a row has."""
         return max(_characters(self.text), _characters(self.pair))
 
+    def shorter(self) -> int:
+        """How many characters the shorter text of a row has; 0 where there is one text."""
+        return min(_characters(self.text), _characters(self.pair))
+
 
 def _characters(text: Any) -> int:
     return len(text) if isinstance(text, str) else sum(map(len, text or ()))
