@@ -269,13 +269,16 @@ static ft_status encode_row(batch *work, ft_encoder *encoder, chunk *part, int64
     return FT_OK;
 }
 
-/* Texts lie all over memory: asks for the beginning of a row's before its turn comes. */
+/* Texts lie all over memory: asks for the beginning of a row's before its turn comes. An address is
+ * a number here: it may be beyond the text, or that of a text that is not there. */
 static inline void fetch_early(const batch *work, int64_t row)
 {
+    uintptr_t first = (uintptr_t)work->first[row].bytes;
+    uintptr_t second = work->second != NULL ? (uintptr_t)work->second[row].bytes : 0;
     for (size_t at = 0; at < 256; at += 64) {
-        __builtin_prefetch(work->first[row].bytes + at);
-        if (work->second != NULL)
-            __builtin_prefetch(work->second[row].bytes + at);
+        __builtin_prefetch((const void *)(first + at));
+        if (second != 0)
+            __builtin_prefetch((const void *)(second + at));
     }
 }
 

@@ -38,6 +38,7 @@ def theirs():
         (TEXTS, tuple(SECONDS)),
         (list(zip(TEXTS, SECONDS, strict=True)),),
         ([["the", "un"], "able"],),
+        (["the", ["un", "able"], "s", "un"],),
         (["the"], [""]),
         ([""],),
     ],
