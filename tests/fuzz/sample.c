@@ -1,0 +1,260 @@
+#include "sample.h"
+
+#include <string.h>
+
+#include "check.h"
+
+enum {
+    UNKNOWN = 1,
+    LONG_TOKEN = 300, /* longer than a stretch of hashes in wordpiece.c */
+    FAR_ID = INT32_MAX,
+};
+
+static const char *const words[] = {
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "the",
+    "un",
+    "##aff",
+    "##able",
+    "##s",
+    "hello",
+    "don",
+    "##ing",
+    "strasse",
+    "Stra\u00dfe",
+    "a",
+    "b",
+    "c",
+    "d",
+    "e",
+    "s",
+    "t",
+    "x",
+    "y",
+    "A",
+    "B",
+    "##a",
+    "##b",
+    "##c",
+    "##d",
+    "##e",
+    "##s",
+    "##t",
+    "##x",
+    "##y",
+    "##A",
+    "##B",
+    "ab",
+    "abc",
+    "##ab",
+    "##abc",
+    "0",
+    "1",
+    "2",
+    "##0",
+    "##1",
+    "##2",
+    ".",
+    ",",
+    "!",
+    "?",
+    "'",
+    "-",
+    "(",
+    ")",
+    "[",
+    "]",
+    "$",
+    "^",
+    "`",
+    "~",
+    "##.",
+    "\u00e9",
+    "##\u00e9",
+    "\u00fc",
+    "##\u00fc",
+    "\u00df",
+    "i",
+    "##i",
+    "\u0307",
+    "##\u0307",
+    "\u0430",
+    "##\u0430",
+    "\u4e2d",
+    "\u6587",
+    "##\u6587",
+    "\u65e5",
+    "\ud55c",
+    "\u1112",
+    "##\u1161",
+    "##\u11ab",
+    "\u0915",
+    "##\u093e",
+    "\U0001d157",
+    "##\U0001d165",
+    "\U0001f600",
+    "##\U0001f600",
+    "\u200d",
+    "\ufffd",
+    "##",
+    "#",
+};
+
+size_t sample_vocabulary(ft_token *tokens)
+{
+    static uint8_t long_tokens[2][LONG_TOKEN + 2];
+    size_t count = 0;
+    for (; count < sizeof words / sizeof *words; count++)
+        tokens[count] =
+            (ft_token){(const uint8_t *)words[count], strlen(words[count]), (int32_t)count};
+    memset(long_tokens, 'x', sizeof long_tokens);
+    memset(long_tokens[1], '#', 2);
+    tokens[count] = (ft_token){long_tokens[0], LONG_TOKEN, (int32_t)count};
+    count++;
+    tokens[count] = (ft_token){long_tokens[1], LONG_TOKEN + 2, (int32_t)count};
+    return count + 1;
+}
+
+/* The words of a section, apart by spaces; an empty word is a token too. */
+static void draw_vocabulary(sample *sample, input *in)
+{
+    input section;
+    if (!input_section(in, &section))
+        return;
+    while (section.at < section.end && sample->vocabulary_count < SAMPLE_TOKENS) {
+        const uint8_t *stop = memchr(section.at, ' ', (size_t)(section.end - section.at));
+        input word = {section.at, stop != NULL ? stop : section.end};
+        section.at = stop != NULL ? stop + 1 : section.end;
+        ft_token *token = &sample->vocabulary[sample->vocabulary_count];
+        token->bytes = strings_add(&sample->strings, &word, &token->length);
+        token->id = (int32_t)sample->vocabulary_count++;
+    }
+}
+
+static void draw_added(sample *sample, input *in, int count)
+{
+    input section;
+    while (count-- > 0 && input_section(in, &section)) {
+        uint8_t flags = input_byte(&section);
+        ft_added_token *token = &sample->added[sample->added_count];
+        *token = (ft_added_token){
+            .id = SAMPLE_FIRST_ADDED + (int32_t)sample->added_count++,
+            .single_word = flags & 1,
+            .lstrip = flags & 2,
+            .rstrip = flags & 4,
+            .normalized = flags & 8,
+        };
+        token->bytes = strings_add(&sample->strings, &section, &token->length);
+    }
+}
+
+static void draw_texts(sample *sample, input *in, unsigned pairs)
+{
+    input section;
+    sample->paired = pairs > 0;
+    while (sample->rows < SAMPLE_ROWS && input_section(in, &section)) {
+        ft_text *text = &sample->first[sample->rows];
+        text->bytes = strings_add(&sample->strings, &section, &text->length);
+        /* Pairs all through, or in two rows of three. */
+        bool lone = pairs > 1 && sample->rows % 3 == 1;
+        text = &sample->second[sample->rows++];
+        if (sample->paired && !lone && input_section(in, &section))
+            text->bytes = strings_add(&sample->strings, &section, &text->length);
+    }
+}
+
+static void add_piece(ft_template *template, int32_t id, int32_t type)
+{
+    template->ids[template->count] = id;
+    template->types[template->count++] = type;
+    template->specials += id >= 0;
+}
+
+static void draw_templates(ft_tokenizer_options *options, unsigned kind)
+{
+    ft_template *single = &options->single, *pair = &options->pair;
+    switch (kind) {
+    case 0: /* no special tokens */
+        add_piece(single, FT_PIECE_FIRST, 0);
+        add_piece(pair, FT_PIECE_FIRST, 0);
+        add_piece(pair, FT_PIECE_SECOND, 1);
+        break;
+    case 1: /* the second text first */
+        add_piece(single, FT_PIECE_FIRST, 7);
+        add_piece(single, FAR_ID, 7);
+        add_piece(pair, FT_PIECE_SECOND, 0);
+        add_piece(pair, FT_PIECE_FIRST, 0);
+        add_piece(pair, FAR_ID, -1);
+        break;
+    case 2: /* as many pieces as there may be */
+        add_piece(single, FT_PIECE_FIRST, 0);
+        add_piece(pair, FT_PIECE_FIRST, 0);
+        while (single->count < FT_TEMPLATE_PIECES)
+            add_piece(single, 4, single->count % 2);
+        while (pair->count < FT_TEMPLATE_PIECES - 1)
+            add_piece(pair, 3, pair->count % 2);
+        add_piece(pair, FT_PIECE_SECOND, 1);
+        break;
+    default: /* BERT's */
+        add_piece(single, 2, 0);
+        add_piece(single, FT_PIECE_FIRST, 0);
+        add_piece(single, 3, 0);
+        add_piece(pair, 2, 0);
+        add_piece(pair, FT_PIECE_FIRST, 0);
+        add_piece(pair, 3, 0);
+        add_piece(pair, FT_PIECE_SECOND, 1);
+        add_piece(pair, 3, 1);
+    }
+}
+
+static void draw_prefix(ft_tokenizer_options *options, unsigned kind)
+{
+    static const char *const prefixes[] = {"##", "", "\u2581", "a"};
+    options->prefix = (const uint8_t *)prefixes[kind];
+    options->prefix_length = strlen(prefixes[kind]);
+}
+
+void sample_draw(sample *sample, input in)
+{
+    *sample = (struct sample){.options.unknown = UNKNOWN};
+    uint8_t normalizer = input_byte(&in), shape = input_byte(&in), model = input_byte(&in);
+    uint8_t max_length = input_byte(&in), longest_word = input_byte(&in);
+    uint8_t failing = input_byte(&in), added = input_byte(&in);
+    input_byte(&in); /* kept for later */
+
+    ft_tokenizer_options *options = &sample->options;
+    options->normalizer = (ft_normalizer){
+        .clean_text = normalizer & 1,
+        .space_cjk = normalizer & 2,
+        .strip_accents = normalizer & 4,
+        .lowercase = normalizer & 8,
+    };
+    draw_templates(options, model & 3);
+    draw_prefix(options, model >> 2 & 3);
+    options->longest_word = longest_word == UINT8_MAX ? SIZE_MAX : longest_word;
+    sample->encode = (ft_encode_options){
+        .special_tokens = shape & 1,
+        .truncate_left = shape & 2,
+        .truncation = (ft_truncation)(shape >> 2 & 3),
+        .max_length = max_length == UINT8_MAX ? INT64_MAX : max_length,
+        .threads = 1,
+    };
+    sample->two_threads = shape & 64;
+    sample->failing_allocation = (int)failing - 1;
+
+    if (model & 16)
+        draw_vocabulary(sample, &in);
+    else
+        sample->vocabulary_count = sample_vocabulary(sample->vocabulary);
+    draw_added(sample, &in, added % (SAMPLE_ADDED + 1));
+    draw_texts(sample, &in, shape >> 4 & 3);
+}
+
+void sample_clear(sample *sample)
+{
+    strings_clear(&sample->strings);
+}
