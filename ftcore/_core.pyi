@@ -389,12 +389,42 @@ def measure_stream(elements: int, threads: int = 0, passes: int = 1) -> list[flo
     """Seconds of each pass that reads four arrays of `elements` floats and writes three of them, as
     AdamW does. RuntimeError: this build has no oneDNN. MemoryError: they do not fit in memory."""
 
+class Vocabulary:
+    """Tokens and their ids. It never changes, and holds no Python object for each token."""
+
+    def __new__(cls, ids: dict[str, int]) -> Self:
+        """TypeError: a token is no str; ValueError: an id is not from 0 to 2**31 - 1."""
+    @classmethod
+    def from_vocab_txt(cls, data: bytes) -> Self:
+        """From the bytes of a file of one token a line, the first having id 0. White space at the
+        ends of lines is left out; of equal lines the last counts. ValueError: not UTF-8."""
+    @classmethod
+    def from_lines(cls, text: str) -> Self:
+        """From what to_lines returns; nothing is left out."""
+    @classmethod
+    def from_tokenizer_json(cls, data: bytes) -> tuple[Self, int, int] | None:
+        """From the object at model.vocab in a tokenizer.json: the vocabulary, and start and stop of
+        that object within data. What is outside of it is not checked. None: there is no such
+        object, or data is malformed before it. ValueError: it is malformed itself."""
+    def __len__(self) -> int: ...
+    def __contains__(self, token: str) -> bool: ...
+    def __getitem__(self, token: str) -> int: ...
+    def get(self, token: str) -> int | None:
+        """The id of a token."""
+    def token(self, id: int) -> str | None:
+        """The token of an id; where several have it, the last that was given."""
+    def to_dict(self) -> dict[str, int]:
+        """The id of each token."""
+    def to_lines(self) -> str | None:
+        """The tokens in order of their ids, each followed by a line feed; None where that does not
+        say it all, because ids are missing or a token holds a line feed."""
+
 class Tokenizer:
     """A BERT tokenizer, made of explicit contents."""
 
     def __init__(
         self,
-        vocab: dict[str, int],
+        vocab: Vocabulary,
         unk_id: int,
         prefix: str,
         max_word_chars: int,

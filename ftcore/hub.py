@@ -16,6 +16,19 @@ HUB_OPTIONS = (
 )
 
 
+def local_folder(name_or_path: str | os.PathLike[str], subfolder: str | None = None) -> str | None:
+    """The folder that a model's files are in; None where the name is none of a folder's.
+
+    Raises NotADirectoryError where it is a file's.
+    """
+    name = os.fspath(name_or_path)
+    if os.path.isdir(name):
+        return os.path.join(name, subfolder) if subfolder else name
+    if os.path.exists(name):
+        raise NotADirectoryError(f"{name} is a file: give the folder that holds the model's files")
+    return None
+
+
 def find_file(
     name_or_path: str | os.PathLike[str], filename: str, **hub_options: Any
 ) -> pathlib.Path | None:
@@ -25,18 +38,16 @@ def find_file(
     ``huggingface_hub.hf_hub_download``. Raises OSError where there is no such folder or model, or
     where the hub cannot be reached and its cache lacks the model.
     """
-    name = os.fspath(name_or_path)
-    subfolder = hub_options.pop("subfolder", None) or ""
-    if os.path.isdir(name):
-        path = pathlib.Path(name, subfolder, filename)
+    subfolder = hub_options.pop("subfolder", None)
+    folder = local_folder(name_or_path, subfolder)
+    if folder is not None:
+        path = pathlib.Path(folder, filename)
         return path if path.is_file() else None
-    if os.path.exists(name):
-        raise NotADirectoryError(f"{name} is a file: give the folder that holds the model's files")
-    return _download(name, filename, subfolder, hub_options)
+    return _download(os.fspath(name_or_path), filename, subfolder, hub_options)
 
 
 def _download(
-    name: str, filename: str, subfolder: str, options: dict[str, Any]
+    name: str, filename: str, subfolder: str | None, options: dict[str, Any]
 ) -> pathlib.Path | None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (

@@ -64,7 +64,19 @@ static PyObject *number(const ft_tokenizer_object *owner, int64_t id)
 {
     if (id < 0 || id >= owner->number_count)
         return PyLong_FromLongLong(id);
-    PyObject *result = owner->numbers[id];
+    PyObject **slot = &owner->numbers[id];
+    PyObject *result = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (result == NULL) {
+        /* Another thread may make it at the same time, where no lock hinders: the first counts. */
+        PyObject *made = PyLong_FromLongLong(id);
+        if (made == NULL)
+            return NULL;
+        if (__atomic_compare_exchange_n(slot, &result, made, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            result = made;
+        else
+            Py_DECREF(made);
+    }
     Py_INCREF(result);
     return result;
 }

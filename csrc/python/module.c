@@ -67,6 +67,7 @@ static int module_execute(PyObject *module)
         ft_python_add_padding,
         ft_python_add_memory,
         ft_python_add_model,
+        ft_python_add_vocabulary,
         ft_python_add_tokenizer,
         ft_python_add_encoding,
         ft_python_add_limits,
@@ -85,6 +86,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->batch_type);
     Py_VISIT(state->columns_type);
     Py_VISIT(state->model_type);
+    Py_VISIT(state->vocabulary_type);
     Py_VISIT(state->tokenizer_type);
     Py_VISIT(state->encoding_type);
     return 0;
@@ -97,6 +99,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->batch_type);
     Py_CLEAR(state->columns_type);
     Py_CLEAR(state->model_type);
+    Py_CLEAR(state->vocabulary_type);
     Py_CLEAR(state->tokenizer_type);
     Py_CLEAR(state->encoding_type);
     return 0;

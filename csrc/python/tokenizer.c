@@ -1,88 +1,14 @@
 /* _core.Tokenizer */
 #include "python/tokenizer.h"
 
+#include "python/text.h"
+#include "python/vocabulary.h"
 #include "tokenizer/normalize.h"
 
 enum {
     /* Token ids below this have their Python number made once. */
     MOST_NUMBERS = 1 << 20,
 };
-
-/* The UTF-8 form of a str, which Python keeps for as long as the str lives; -1 with a TypeError
- * that says which text it is where there is none. */
-static int text_of(PyObject *object, const char *what, Py_ssize_t row, ft_text *out)
-{
-    Py_ssize_t length;
-    if (!PyUnicode_Check(object)) {
-        PyObject *type = PyType_GetName(Py_TYPE(object));
-        if (type != NULL)
-            PyErr_Format(PyExc_TypeError, "%s %zd must be a str, not %U", what, row, type);
-        Py_XDECREF(type);
-        return -1;
-    }
-    const char *bytes = PyUnicode_AsUTF8AndSize(object, &length);
-    if (bytes != NULL) {
-        *out = (ft_text){(const uint8_t *)bytes, (size_t)length};
-        return 0;
-    }
-    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
-        return -1;
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    Py_ssize_t position = 0;
-    if (value != NULL && PyUnicodeEncodeError_GetStart(value, &position) == 0)
-        PyErr_Format(PyExc_TypeError,
-                     "%s %zd holds a lone surrogate at position %zd, which is no valid text", what,
-                     row, position);
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
-    return -1;
-}
-
-static int id_of(PyObject *object, const char *what, int32_t *out)
-{
-    if (!PyLong_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "the id of %s must be an int, got %R", what, object);
-        return -1;
-    }
-    long id = PyLong_AsLong(object);
-    if (id == -1 && PyErr_Occurred()) {
-        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
-            return -1;
-        PyErr_Clear();
-    }
-    if (id < 0 || id > INT32_MAX) {
-        PyErr_Format(PyExc_ValueError, "the id of %s must be from 0 to 2147483647, got %R", what,
-                     object);
-        return -1;
-    }
-    *out = (int32_t)id;
-    return 0;
-}
-
-static int tokens_of(PyObject *vocabulary, ft_token **out, Py_ssize_t *count)
-{
-    PyObject *key, *value;
-    Py_ssize_t at = 0, i = 0;
-    *count = PyDict_Size(vocabulary);
-    *out = PyMem_Malloc(sizeof **out * (size_t)(*count + 1));
-    if (*out == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    while (i < *count && PyDict_Next(vocabulary, &at, &key, &value)) {
-        ft_text text;
-        if (text_of(key, "vocabulary entry", i, &text) < 0 ||
-            id_of(value, "a vocabulary entry", &(*out)[i].id) < 0)
-            return -1;
-        (*out)[i].bytes = text.bytes;
-        (*out)[i++].length = text.length;
-    }
-    *count = i;
-    return 0;
-}
 
 /* Each added token is (content, id, single_word, lstrip, rstrip, normalized). */
 static int added_of(PyObject *tuple, ft_added_token **out, Py_ssize_t *count)
@@ -100,8 +26,8 @@ static int added_of(PyObject *tuple, ft_added_token **out, Py_ssize_t *count)
         ft_added_token *token = &(*out)[i];
         if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "OOpppp:added token", &content, &id,
                               &single_word, &lstrip, &rstrip, &normalized) ||
-            text_of(content, "added token", i, &text) < 0 ||
-            id_of(id, "an added token", &token->id) < 0)
+            ft_python_text(content, "added token", i, &text) < 0 ||
+            ft_python_id(id, "an added token", &token->id) < 0)
             return -1;
         *token = (ft_added_token){text.bytes, text.length, token->id, single_word,
                                   lstrip,     rstrip,      normalized};
@@ -144,25 +70,19 @@ static int template_of(PyObject *tuple, int needs_second, ft_template *out)
     return 0;
 }
 
-static int make_numbers(ft_tokenizer_object *self, const ft_token *tokens, Py_ssize_t count,
-                        const ft_added_token *added, Py_ssize_t added_count)
+/* Room for the Python ints of all ids; they are made as they are wanted. */
+static int reserve_numbers(ft_tokenizer_object *self, int32_t greatest, const ft_added_token *added,
+                           Py_ssize_t added_count)
 {
-    Py_ssize_t most = 0;
-    for (Py_ssize_t i = 0; i < count; i++)
-        most = tokens[i].id >= most ? (Py_ssize_t)tokens[i].id + 1 : most;
     for (Py_ssize_t i = 0; i < added_count; i++)
-        most = added[i].id >= most ? (Py_ssize_t)added[i].id + 1 : most;
-    if (most > MOST_NUMBERS)
-        most = MOST_NUMBERS;
-    self->numbers = PyMem_Calloc((size_t)most + 1, sizeof *self->numbers);
-    if (self->numbers == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (; self->number_count < most; self->number_count++)
-        if ((self->numbers[self->number_count] = PyLong_FromSsize_t(self->number_count)) == NULL)
-            return -1;
-    return 0;
+        greatest = added[i].id > greatest ? added[i].id : greatest;
+    self->number_count = greatest < MOST_NUMBERS ? (Py_ssize_t)greatest + 1 : MOST_NUMBERS;
+    self->numbers = PyMem_Calloc((size_t)self->number_count + 1, sizeof *self->numbers);
+    if (self->numbers != NULL)
+        return 0;
+    self->number_count = 0;
+    PyErr_NoMemory();
+    return -1;
 }
 
 static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -174,17 +94,18 @@ static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwa
     ft_tokenizer_options options = {0};
     Py_ssize_t longest_word;
     int unknown, clean_text, space_cjk, strip_accents, lowercase;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!iUnppppO!O!O!:Tokenizer", names, &PyDict_Type,
-                                     &vocabulary, &unknown, &prefix, &longest_word, &clean_text,
-                                     &space_cjk, &strip_accents, &lowercase, &PyTuple_Type,
-                                     &added_tokens, &PyTuple_Type, &single, &PyTuple_Type, &pair))
+    PyTypeObject *vocabulary_type = ft_python_state(type)->vocabulary_type;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O!iUnppppO!O!O!:Tokenizer", names, vocabulary_type, &vocabulary,
+            &unknown, &prefix, &longest_word, &clean_text, &space_cjk, &strip_accents, &lowercase,
+            &PyTuple_Type, &added_tokens, &PyTuple_Type, &single, &PyTuple_Type, &pair))
         return NULL;
     if (unknown < 0 || longest_word < 0) {
         PyErr_SetString(PyExc_ValueError, "unk_id and max_word_chars must not be negative");
         return NULL;
     }
     ft_text prefix_text;
-    if (text_of(prefix, "prefix", 0, &prefix_text) < 0 ||
+    if (ft_python_text(prefix, "prefix", 0, &prefix_text) < 0 ||
         template_of(single, 0, &options.single) < 0 || template_of(pair, 1, &options.pair) < 0)
         return NULL;
     options.normalizer = (ft_normalizer){clean_text, space_cjk, strip_accents, lowercase};
@@ -193,26 +114,25 @@ static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwa
     options.longest_word = (size_t)longest_word;
     options.unknown = unknown;
 
-    ft_token *tokens = NULL;
+    const ft_vocabulary *shared = &((ft_vocabulary_object *)vocabulary)->vocabulary;
     ft_added_token *added = NULL;
-    Py_ssize_t count, added_count;
+    Py_ssize_t added_count;
     ft_tokenizer_object *self = PyObject_New(ft_tokenizer_object, type);
     if (self == NULL)
         return NULL;
     self->tokenizer = NULL;
+    self->vocabulary = Py_NewRef(vocabulary);
     self->numbers = NULL;
     self->number_count = 0;
-    int failed = tokens_of(vocabulary, &tokens, &count) < 0 ||
-                 added_of(added_tokens, &added, &added_count) < 0 ||
-                 make_numbers(self, tokens, count, added, added_count) < 0;
+    int failed = added_of(added_tokens, &added, &added_count) < 0 ||
+                 reserve_numbers(self, shared->greatest, added, added_count) < 0;
     if (!failed) {
-        ft_status status = ft_tokenizer_create(&options, tokens, (size_t)count, added,
-                                               (size_t)added_count, &self->tokenizer);
+        ft_status status =
+            ft_tokenizer_create(&options, shared, added, (size_t)added_count, &self->tokenizer);
         failed = status != FT_OK;
         if (failed)
             ft_python_raise(status);
     }
-    PyMem_Free(tokens);
     PyMem_Free(added);
     if (failed)
         Py_CLEAR(self);
@@ -224,9 +144,10 @@ static void tokenizer_dealloc(PyObject *object)
     ft_tokenizer_object *self = (ft_tokenizer_object *)object;
     PyTypeObject *type = Py_TYPE(object);
     for (Py_ssize_t i = 0; i < self->number_count; i++)
-        Py_DECREF(self->numbers[i]);
+        Py_XDECREF(self->numbers[i]);
     PyMem_Free(self->numbers);
     ft_tokenizer_destroy(self->tokenizer);
+    Py_DECREF(self->vocabulary);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -272,8 +193,8 @@ static int pair_of(inputs *in, PyObject *row, Py_ssize_t i)
                      PyTuple_Size(both));
         return -1;
     }
-    if (text_of(PyTuple_GetItem(both, 0), "the first text of row", i, &in->first[i]) < 0 ||
-        text_of(PyTuple_GetItem(both, 1), "the second text of row", i, &in->second[i]) < 0)
+    if (ft_python_text(PyTuple_GetItem(both, 0), "the first text of row", i, &in->first[i]) < 0 ||
+        ft_python_text(PyTuple_GetItem(both, 1), "the second text of row", i, &in->second[i]) < 0)
         return -1;
     return 0;
 }
@@ -313,10 +234,10 @@ static int inputs_of(PyObject *texts, PyObject *pairs, inputs *in)
                 return -1;
             continue;
         }
-        if (text_of(row, "text", i, &in->first[i]) < 0)
+        if (ft_python_text(row, "text", i, &in->first[i]) < 0)
             return -1;
         if (in->pairs != NULL &&
-            text_of(PyTuple_GetItem(in->pairs, i), "text_pair", i, &in->second[i]) < 0)
+            ft_python_text(PyTuple_GetItem(in->pairs, i), "text_pair", i, &in->second[i]) < 0)
             return -1;
     }
     return 0;
@@ -365,7 +286,7 @@ static PyObject *tokenizer_normalize(PyObject *object, PyObject *text)
 {
     ft_text in;
     ft_text_buffer buffer = {0};
-    if (text_of(text, "text", 0, &in) < 0)
+    if (ft_python_text(text, "text", 0, &in) < 0)
         return NULL;
     ft_status status =
         ft_normalize(ft_tokenizer_normalizer(((ft_tokenizer_object *)object)->tokenizer), in.bytes,

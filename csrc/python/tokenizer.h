@@ -7,7 +7,8 @@
 
 typedef struct ft_tokenizer_object {
     PyObject_HEAD ft_tokenizer *tokenizer;
-    PyObject **numbers; /* [number_count]: the Python int of each id */
+    PyObject *vocabulary; /* keeps what the tokenizer shares */
+    PyObject **numbers;   /* [number_count]: the Python int of each id, NULL until it is wanted */
     Py_ssize_t number_count;
 } ft_tokenizer_object;
 

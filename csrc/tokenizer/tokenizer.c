@@ -39,11 +39,11 @@ typedef struct batch {
 } batch;
 
 static ft_status fill_rules(ft_rules *rules, const ft_tokenizer_options *options,
-                            const ft_token *vocabulary, size_t vocabulary_count)
+                            const ft_vocabulary *vocabulary)
 {
     ft_wordpiece *model = &rules->model;
     rules->normalizer = options->normalizer;
-    FT_FORWARD(ft_vocabulary_fill(&model->vocabulary, vocabulary, vocabulary_count));
+    model->vocabulary = vocabulary;
     FT_FORWARD(ft_allocate(options->prefix_length, (void **)&model->prefix));
     memcpy(model->prefix, options->prefix, options->prefix_length);
     model->prefix_length = options->prefix_length;
@@ -101,9 +101,8 @@ static ft_status fill_added(ft_rules *rules, const ft_added_token *added, size_t
     return status;
 }
 
-ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_token *vocabulary,
-                              size_t vocabulary_count, const ft_added_token *added,
-                              size_t added_count, ft_tokenizer **out)
+ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_vocabulary *vocabulary,
+                              const ft_added_token *added, size_t added_count, ft_tokenizer **out)
 {
     ft_tokenizer *tokenizer;
     *out = NULL;
@@ -111,7 +110,7 @@ ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_toke
     pthread_mutex_init(&tokenizer->lock, NULL);
     tokenizer->single = options->single;
     tokenizer->pair = options->pair;
-    ft_status status = fill_rules(&tokenizer->rules, options, vocabulary, vocabulary_count);
+    ft_status status = fill_rules(&tokenizer->rules, options, vocabulary);
     if (status == FT_OK)
         status = fill_added(&tokenizer->rules, added, added_count);
     if (status != FT_OK) {
@@ -131,7 +130,6 @@ void ft_tokenizer_destroy(ft_tokenizer *tokenizer)
         tokenizer->idle = encoder->next;
         ft_encoder_destroy(encoder);
     }
-    ft_vocabulary_clear(&tokenizer->rules.model.vocabulary);
     ft_release(tokenizer->rules.model.prefix);
     ft_added_tokens_clear(&tokenizer->rules.raw);
     ft_added_tokens_clear(&tokenizer->rules.normalized);

@@ -37,10 +37,9 @@ typedef struct ft_tokenizer_options {
 
 typedef struct ft_tokenizer ft_tokenizer;
 
-/* Copies all it is given. */
-ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_token *vocabulary,
-                              size_t vocabulary_count, const ft_added_token *added,
-                              size_t added_count, ft_tokenizer **out);
+/* Copies all it is given but the vocabulary, which is shared: it must outlive the tokenizer. */
+ft_status ft_tokenizer_create(const ft_tokenizer_options *options, const ft_vocabulary *vocabulary,
+                              const ft_added_token *added, size_t added_count, ft_tokenizer **out);
 
 void ft_tokenizer_destroy(ft_tokenizer *tokenizer);
 

@@ -15,9 +15,9 @@ static size_t longest_match(const ft_wordpiece *model, const uint8_t *word, size
 {
     size_t prefix_length = start > 0 ? model->prefix_length : 0;
     uint64_t hash = start > 0 ? model->prefix_hash : FT_HASH_START;
-    if (model->vocabulary.longest <= prefix_length)
+    if (model->vocabulary->longest <= prefix_length)
         return 0;
-    size_t most = model->vocabulary.longest - prefix_length;
+    size_t most = model->vocabulary->longest - prefix_length;
     if (most > length - start)
         most = length - start;
 
@@ -34,7 +34,7 @@ static size_t longest_match(const ft_wordpiece *model, const uint8_t *word, size
             size_t end = base + i + 1;
             if (!is_boundary(word, length, start + end))
                 continue;
-            int32_t found = ft_vocabulary_find(&model->vocabulary, hashes[i], model->prefix,
+            int32_t found = ft_vocabulary_find(model->vocabulary, hashes[i], model->prefix,
                                                prefix_length, piece, end);
             if (found >= 0) {
                 best = end;

@@ -7,7 +7,7 @@
 #include "tokenizer/vocabulary.h"
 
 typedef struct ft_wordpiece {
-    ft_vocabulary vocabulary;
+    const ft_vocabulary *vocabulary;
     int32_t unknown;     /* the unknown token's id */
     size_t longest_word; /* in code points; a longer word is unknown */
     uint8_t *prefix;     /* of continuations, "##" */

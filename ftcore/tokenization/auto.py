@@ -7,7 +7,6 @@ from typing import Any
 
 from ftcore.tokenization.bert import BertTokenizer, DistilBertTokenizer, PreTrainedTokenizerFast
 from ftcore.tokenization.files import Checkpoint, split_hub_options
-from ftcore.tokenization.pipeline import read_json
 from ftcore.tokenization.wordpiece import WordPieceTokenizer
 
 _CLASSES: dict[str, type[BertTokenizer] | type[PreTrainedTokenizerFast]] = {
@@ -54,7 +53,7 @@ class AutoTokenizer:
             raise ValueError(
                 "trust_remote_code=True is not supported: ftcore runs no code it loads"
             )
-        hub, _ = split_hub_options(options)
+        hub, given = split_hub_options(options)
         checkpoint = Checkpoint(pretrained_model_name_or_path, hub)
         name = _class_name(checkpoint)
         if name not in _CLASSES:
@@ -62,14 +61,11 @@ class AutoTokenizer:
                 f"{checkpoint.name!r} has a {name}, which is not supported; ftcore has the "
                 f"WordPiece tokenizers: {', '.join(sorted(_CLASSES))}"
             )
-        return _CLASSES[name].from_pretrained(pretrained_model_name_or_path, **options)
+        return _CLASSES[name]._load(checkpoint, given)
 
 
 def _class_name(checkpoint: Checkpoint) -> str:
-    configs = []
-    for filename in ("tokenizer_config.json", "config.json"):
-        path = checkpoint.find(filename)
-        configs.append({} if path is None else read_json(path))
+    configs = [checkpoint.read_json(n) or {} for n in ("tokenizer_config.json", "config.json")]
     for config in configs:
         if isinstance(config.get("tokenizer_class"), str):
             return config["tokenizer_class"].removesuffix("Fast")
@@ -78,4 +74,4 @@ def _class_name(checkpoint: Checkpoint) -> str:
         return _CLASS_OF_MODEL[model]
     if model is not None:
         return f"tokenizer for {model!r} models"
-    return "BertTokenizer" if checkpoint.find("vocab.txt") else "PreTrainedTokenizer"
+    return "BertTokenizer" if checkpoint.read("vocab.txt") else "PreTrainedTokenizer"

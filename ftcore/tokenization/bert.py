@@ -6,16 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ftcore import _core
 from ftcore.tokenization.added_token import AddedToken
-from ftcore.tokenization.files import Checkpoint, split_hub_options
-from ftcore.tokenization.pipeline import (
-    Pipeline,
-    TokenizerJson,
-    bert_templates,
-    read_json,
-    read_vocab_txt,
-)
+from ftcore.tokenization.files import Checkpoint, File, read_file, split_hub_options
+from ftcore.tokenization.pipeline import Pipeline, bert_templates
 from ftcore.tokenization.special_tokens import NAMES, named_tokens
+from ftcore.tokenization.tokenizer_json import TokenizerJson, parse_tokenizer_json
 from ftcore.tokenization.wordpiece import COMMON_OPTIONS, WordPieceTokenizer
 
 _BERT_OPTIONS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
@@ -32,15 +28,14 @@ class _Files:
     """What a checkpoint's files say, put together as Hugging Face does."""
 
     def __init__(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
-        self.json_path = checkpoint.find("tokenizer.json")
-        self.vocab_path = None if self.json_path else checkpoint.find("vocab.txt")
-        config_path = checkpoint.find("tokenizer_config.json")
-        self.config = {} if config_path is None else read_json(config_path)
-        self.config_path = config_path
         self.json = None
-        if self.json_path is not None:
-            self.json = TokenizerJson(read_json(self.json_path), self.json_path)
-        self.options = {**self.config, **given}
+        self.vocab_txt = None
+        file = checkpoint.read("tokenizer.json")
+        if file is not None:
+            self.json = parse_tokenizer_json(file.data, file.path)
+        else:
+            self.vocab_txt = checkpoint.read("vocab.txt")
+        self.options = {**(checkpoint.read_json("tokenizer_config.json") or {}), **given}
         self._rename("additional_special_tokens", "extra_special_tokens")
         self._rename("max_len", "model_max_length")
         if isinstance(self.options.get("extra_special_tokens"), dict):
@@ -75,29 +70,39 @@ class _Files:
         return [tokens[id] for id in sorted(tokens)]
 
     def _read_special_tokens_map(self, checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
-        path = checkpoint.find("special_tokens_map.json")
-        if path is None:
-            return
-        for name, value in read_json(path).items():
+        named = checkpoint.read_json("special_tokens_map.json") or {}
+        for name, value in named.items():
             if name in NAMES and not given.get(name):
                 self.options[name] = value
 
     def _read_added_tokens_json(
         self, checkpoint: Checkpoint, tokens: dict[int, AddedToken]
     ) -> None:
-        path = checkpoint.find("added_tokens.json")
-        if path is None:
+        added = checkpoint.read_json("added_tokens.json")
+        if added is None:
             return
         special = {str(self.options[name]) for name in NAMES if self.options.get(name)}
         special.update(str(token) for token in self.options.get("extra_special_tokens") or ())
-        for content, id in read_json(path).items():
+        for content, id in added.items():
             tokens[int(id)] = AddedToken.from_object(content, special=content in special)
 
-    def vocab(self) -> tuple[dict[str, int], str]:
-        """The vocabulary and the name of its file."""
+    def vocab(self) -> tuple[_core.Vocabulary, str] | None:
+        """The vocabulary and the name of its file; None where there is no such file."""
         if self.json is not None:
-            return self.json.vocab, str(self.json_path)
-        return read_vocab_txt(self.vocab_path), str(self.vocab_path)  # type: ignore[arg-type]
+            return self.json.vocab, str(self.json.path)
+        return (
+            None
+            if self.vocab_txt is None
+            else (_parse_vocab_txt(self.vocab_txt), self.vocab_txt.path)
+        )
+
+
+def _parse_vocab_txt(file: File) -> _core.Vocabulary:
+    """A vocabulary of one token a line. Raises ValueError where the file is not UTF-8."""
+    try:
+        return _core.Vocabulary.from_vocab_txt(file.data)
+    except ValueError as error:
+        raise ValueError(f"{file.path} is not UTF-8: {error}") from error
 
 
 def _check_given(cls: type, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -131,12 +136,12 @@ class BertTokenizer(WordPieceTokenizer):
         **options: Any,
     ) -> None:
         _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
-        source = "the vocabulary"
-        if not isinstance(vocab, Mapping):
-            source = os.fspath(vocab)
-            vocab = read_vocab_txt(vocab)
+        if isinstance(vocab, Mapping):
+            source, made = "the vocabulary", _core.Vocabulary(dict(vocab))
+        else:
+            source, made = os.fspath(vocab), _parse_vocab_txt(read_file(vocab))
         self._setup(
-            dict(vocab),
+            made,
             source,
             [],
             {
@@ -149,7 +154,7 @@ class BertTokenizer(WordPieceTokenizer):
 
     def _setup(
         self,
-        vocab: dict[str, int],
+        vocab: _core.Vocabulary,
         source: str,
         added_tokens: list[AddedToken],
         options: Mapping[str, Any],
@@ -193,16 +198,18 @@ class BertTokenizer(WordPieceTokenizer):
         OSError where files are missing, ValueError where they are malformed or not WordPiece.
         """
         hub, given = split_hub_options(options)
+        return cls._load(Checkpoint(pretrained_model_name_or_path, hub), given)
+
+    @classmethod
+    def _load(cls, checkpoint: Checkpoint, given: Mapping[str, Any]) -> BertTokenizer:
         _check_given(cls, given, (*COMMON_OPTIONS, *_BERT_OPTIONS, *NAMES))
-        checkpoint = Checkpoint(pretrained_model_name_or_path, hub)
         files = _Files(checkpoint, given)
-        if files.json is None and files.vocab_path is None:
+        found = files.vocab()
+        if found is None:
             raise checkpoint.missing("tokenizer.json", "vocab.txt")
-        vocab, source = files.vocab()
         tokenizer = cls.__new__(cls)
         tokenizer._setup(
-            dict(vocab),
-            source,
+            *found,
             files.added_tokens,
             {**files.options, "name_or_path": checkpoint.name},
         )
@@ -245,7 +252,8 @@ class PreTrainedTokenizerFast(WordPieceTokenizer):
 
     def __init__(self, tokenizer_file: str | os.PathLike[str], **options: Any) -> None:
         _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
-        self._setup(TokenizerJson(read_json(tokenizer_file), tokenizer_file), [], options)
+        file = read_file(tokenizer_file)
+        self._setup(parse_tokenizer_json(file.data, file.path), [], options)
 
     def _setup(
         self, file: TokenizerJson, added_tokens: list[AddedToken], options: Mapping[str, Any]
@@ -272,8 +280,11 @@ class PreTrainedTokenizerFast(WordPieceTokenizer):
         Options and errors are those of BertTokenizer.from_pretrained.
         """
         hub, given = split_hub_options(options)
+        return cls._load(Checkpoint(pretrained_model_name_or_path, hub), given)
+
+    @classmethod
+    def _load(cls, checkpoint: Checkpoint, given: Mapping[str, Any]) -> PreTrainedTokenizerFast:
         _check_given(cls, given, (*COMMON_OPTIONS, *NAMES))
-        checkpoint = Checkpoint(pretrained_model_name_or_path, hub)
         files = _Files(checkpoint, given)
         if files.json is None:
             raise checkpoint.missing("tokenizer.json", "vocab.txt")

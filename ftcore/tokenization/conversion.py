@@ -11,6 +11,7 @@ from ftcore.tokenization.batch_encoding import BatchEncoding, check_tensor_type
 from ftcore.tokenization.call import Call
 from ftcore.tokenization.padding import pad as pad_rows
 from ftcore.tokenization.pipeline import Pipeline
+from ftcore.tokenization.token_ids import TokenIds
 
 
 class Conversion(Call):
@@ -18,7 +19,7 @@ class Conversion(Call):
 
     clean_up_tokenization_spaces: bool
     _pipeline: Pipeline
-    _ids: dict[str, int]
+    _ids: TokenIds
     _skipped: set[str]
 
     @property
@@ -28,11 +29,11 @@ class Conversion(Call):
     @property
     def vocab(self) -> dict[str, int]:
         """Every token with its id, added tokens included."""
-        return dict(self._ids)
+        return self._ids.to_dict()
 
     def get_vocab(self) -> dict[str, int]:
         """Every token with its id, added tokens included."""
-        return dict(self._ids)
+        return self._ids.to_dict()
 
     @property
     def vocab_size(self) -> int:

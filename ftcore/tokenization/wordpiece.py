@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ftcore import _core
 from ftcore.storage import replace_file
 from ftcore.tokenization import strategies
 from ftcore.tokenization.added_token import AddedToken
 from ftcore.tokenization.conversion import Conversion
-from ftcore.tokenization.pipeline import Pipeline, TokenizerJson
+from ftcore.tokenization.pipeline import Pipeline
+from ftcore.tokenization.token_ids import TokenIds
+from ftcore.tokenization.tokenizer_json import TokenizerJson
 
 COMMON_OPTIONS = (
     "clean_up_tokenization_spaces",
@@ -90,10 +93,8 @@ class WordPieceTokenizer(Conversion):
     def _add(self, tokens: Iterable[AddedToken]) -> int:
         count = self._pipeline.add(tokens)
         self._core = self._pipeline.build()
-        vocab, added = self._pipeline.vocab, self._pipeline.added_tokens
-        self._ids = vocab
-        if any(vocab.get(token.content) != id for id, token in added.items()):
-            self._ids = {**vocab, **{token.content: id for id, token in added.items()}}
+        added = self._pipeline.added_tokens
+        self._ids = TokenIds(self._pipeline.vocab, added)
         self._tokens_by_id: dict[int, str] | None = None
         self._skipped = {token.content for token in added.values() if token.special}
         return count
@@ -102,7 +103,7 @@ class WordPieceTokenizer(Conversion):
     def _tokens(self) -> dict[int, str]:
         """The token of each id; made when it is first wanted."""
         if self._tokens_by_id is None:
-            tokens = {id: token for token, id in self._pipeline.vocab.items()}
+            tokens = {id: token for token, id in self._pipeline.vocab.to_dict().items()}
             for id, added in self._pipeline.added_tokens.items():
                 content = added.content
                 tokens[id] = self._core.normalize(content) if added.normalized else content
@@ -142,24 +143,24 @@ class WordPieceTokenizer(Conversion):
             + "\n",
             "tokenizer.json": self._pipeline.to_json(),
         }
-        lines = _tokens_in_order(self._pipeline.vocab)
-        if lines is not None and not any("\n" in t or t != t.rstrip() for t in lines):
-            contents["vocab.txt"] = "".join(f"{line}\n" for line in lines)
+        lines = self._pipeline.vocab.to_lines()
+        if lines is not None and all(line == line.rstrip() for line in lines.split("\n")):
+            contents["vocab.txt"] = lines
         for name, content in contents.items():
             replace_file(folder / name, content.encode())
         return tuple(str(folder / name) for name in contents)
 
     def __reduce__(self) -> Any:
-        # One str, the same whenever the contents are: datasets hashes it to find its cache.
-        content = json.loads(self._pipeline.to_json())
-        content["model"]["vocab"] = _pack_vocab(self._pipeline.vocab)
+        # Strings, the same whenever the contents are: datasets hashes them to find its cache.
+        vocab = self._pipeline.vocab
+        lines = vocab.to_lines()
         state = {
-            "tokenizer": content,
+            "tokenizer": self._pipeline.to_object(vocab.to_dict() if lines is None else None),
             "options": {**self._saved_options(), "name_or_path": self.name_or_path},
             "special_tokens": [[n, t.to_dict()] for n, t in self._special_tokens.items()],
             "extra_special_tokens": [t.to_dict() for t in self._extra_special_tokens],
         }
-        return _restore, (type(self), json.dumps(state, ensure_ascii=False, sort_keys=True))
+        return _restore, (type(self), json.dumps(state, ensure_ascii=False, sort_keys=True), lines)
 
     def __repr__(self) -> str:
         return (
@@ -170,33 +171,20 @@ class WordPieceTokenizer(Conversion):
         )
 
 
-def _tokens_in_order(vocab: Mapping[str, int]) -> list[str] | None:
-    """The tokens whose ids are 0, 1, 2...; None where the ids are others."""
-    tokens = sorted(vocab, key=vocab.__getitem__)
-    return tokens if all(vocab[token] == id for id, token in enumerate(tokens)) else None
-
-
-def _pack_vocab(vocab: dict[str, int]) -> Any:
-    """Lines of tokens where these can say it all, else the mapping."""
-    tokens = _tokens_in_order(vocab)
-    if tokens is None or any("\n" in token for token in tokens):
-        return vocab
-    return "\n".join(tokens)
-
-
-def _restore(cls: type[WordPieceTokenizer], text: str) -> WordPieceTokenizer:
+def _restore(cls: type[WordPieceTokenizer], text: str, lines: str | None) -> WordPieceTokenizer:
     """Undoes __reduce__."""
     state = json.loads(text)
-    vocab = state["tokenizer"]["model"]["vocab"]
-    if isinstance(vocab, str):
-        vocab = {token: id for id, token in enumerate(vocab.split("\n"))}
-        state["tokenizer"]["model"]["vocab"] = vocab
+    content = state["tokenizer"]
+    if lines is None:
+        vocab = _core.Vocabulary(content["model"]["vocab"])
+    else:
+        vocab = _core.Vocabulary.from_lines(lines)
     options = {k: v for k, v in state["options"].items() if k in COMMON_OPTIONS}
     options["extra_special_tokens"] = state["extra_special_tokens"]
     tokenizer = cls.__new__(cls)
     WordPieceTokenizer.__init__(
         tokenizer,
-        TokenizerJson(state["tokenizer"], "a pickled tokenizer").pipeline(),
+        TokenizerJson(content, vocab, "a pickled tokenizer").pipeline(),
         {name: AddedToken(**token) for name, token in state["special_tokens"]},
         options=options,
     )

@@ -8,6 +8,7 @@ import tokenizers
 from tokenizer_support import SPECIAL, VOCAB, random_text
 from tokenizers import models, normalizers, pre_tokenizers
 
+from ftcore import _core
 from ftcore.tokenization import AddedToken, BertTokenizer
 from ftcore.tokenization.pipeline import Pipeline
 
@@ -17,7 +18,7 @@ CONTENTS = ["[SEP]", "<x>", "<x><y>", "the", "the un", "É", " a", "中", "##s",
 
 def both(tokens, lowercase=True):
     """ftcore's C core and the Rust library, with the same vocabulary and added tokens."""
-    pipeline = Pipeline(dict(VOCAB), lowercase=lowercase)
+    pipeline = Pipeline(_core.Vocabulary(VOCAB), lowercase=lowercase)
     pipeline.add(tokens)
     rust = tokenizers.Tokenizer(models.WordPiece(VOCAB, unk_token="[UNK]"))
     rust.normalizer = normalizers.BertNormalizer(lowercase=lowercase)

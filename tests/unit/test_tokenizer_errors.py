@@ -126,7 +126,7 @@ def test_vocabularies_of_the_wrong_types(vocab):
         ({"model": {"type": "Unigram", "vocab": []}}, "model 'Unigram' is not supported"),
         ({"model": None}, "model None"),
         ({"model": {"type": "WordPiece", "vocab": []}}, "vocab must map"),
-        ({"model": {"type": "WordPiece", "vocab": {"a": "b"}}}, "id of 'a' is 'b'"),
+        ({"model": {"type": "WordPiece", "vocab": {"a": "b"}}}, 'the id of .a. is "b"'),
         ({"normalizer": {"type": "NFKC"}}, "normalizer 'NFKC' is not supported"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer 'Whitespace'"),
         ({"pre_tokenizer": None}, "pre_tokenizer None"),

@@ -1,0 +1,53 @@
+#include "python/text.h"
+
+int ft_python_text(PyObject *object, const char *what, Py_ssize_t row, ft_text *out)
+{
+    Py_ssize_t length;
+    if (!PyUnicode_Check(object)) {
+        PyObject *type = PyType_GetName(Py_TYPE(object));
+        if (type != NULL)
+            PyErr_Format(PyExc_TypeError, "%s %zd must be a str, not %U", what, row, type);
+        Py_XDECREF(type);
+        return -1;
+    }
+    const char *bytes = PyUnicode_AsUTF8AndSize(object, &length);
+    if (bytes != NULL) {
+        *out = (ft_text){(const uint8_t *)bytes, (size_t)length};
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+        return -1;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Py_ssize_t position = 0;
+    if (value != NULL && PyUnicodeEncodeError_GetStart(value, &position) == 0)
+        PyErr_Format(PyExc_TypeError,
+                     "%s %zd holds a lone surrogate at position %zd, which is no valid text", what,
+                     row, position);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return -1;
+}
+
+int ft_python_id(PyObject *object, const char *what, int32_t *out)
+{
+    if (!PyLong_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "the id of %s must be an int, got %R", what, object);
+        return -1;
+    }
+    long id = PyLong_AsLong(object);
+    if (id == -1 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+            return -1;
+        PyErr_Clear();
+    }
+    if (id < 0 || id > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "the id of %s must be from 0 to 2147483647, got %R", what,
+                     object);
+        return -1;
+    }
+    *out = (int32_t)id;
+    return 0;
+}
