@@ -9,8 +9,8 @@
 
 static ft_status create(const sample *sample, ft_tokenizer **out)
 {
-    return ft_tokenizer_create(&sample->options, sample->vocabulary, sample->vocabulary_count,
-                               sample->added, sample->added_count, out);
+    return ft_tokenizer_create(&sample->options, &sample->vocabulary, sample->added,
+                               sample->added_count, out);
 }
 
 static ft_tokenizer *new_tokenizer(const sample *sample)
@@ -58,7 +58,7 @@ static void check_again(const sample *sample, ft_tokenizer *tokenizer, int threa
 
 static bool may_be_token(const sample *sample, int32_t id)
 {
-    return id == sample->options.unknown || (id >= 0 && (size_t)id < sample->vocabulary_count) ||
+    return id == sample->options.unknown || (id >= 0 && (size_t)id < sample->ids) ||
            (id >= SAMPLE_FIRST_ADDED && (size_t)(id - SAMPLE_FIRST_ADDED) < sample->added_count);
 }
 

@@ -44,7 +44,13 @@ def has_libfuzzer(compiler):
 def sources(target, libfuzzer):
     core = [*(ROOT / "csrc" / "tokenizer").glob("*.c"), *(ROOT / "csrc" / "common").glob("*.c")]
     core.remove(ROOT / "csrc" / "common" / "memory.c")  # allocations.c is there instead
-    support = ["allocations.c", "input.c", "sample.c", *([] if libfuzzer else ["driver.c"])]
+    support = [
+        "allocations.c",
+        "input.c",
+        "sample.c",
+        "usable.c",
+        *([] if libfuzzer else ["driver.c"]),
+    ]
     return [*core, *(HERE / name for name in support), HERE / f"fuzz_{target}.c"]
 
 

@@ -104,19 +104,24 @@ static const char *const words[] = {
     "#",
 };
 
-size_t sample_vocabulary(ft_token *tokens)
+static void add_token(sample *sample, const uint8_t *bytes, size_t length)
 {
-    static uint8_t long_tokens[2][LONG_TOKEN + 2];
-    size_t count = 0;
-    for (; count < sizeof words / sizeof *words; count++)
-        tokens[count] =
-            (ft_token){(const uint8_t *)words[count], strlen(words[count]), (int32_t)count};
-    memset(long_tokens, 'x', sizeof long_tokens);
-    memset(long_tokens[1], '#', 2);
-    tokens[count] = (ft_token){long_tokens[0], LONG_TOKEN, (int32_t)count};
-    count++;
-    tokens[count] = (ft_token){long_tokens[1], LONG_TOKEN + 2, (int32_t)count};
-    return count + 1;
+    ft_vocabulary *vocabulary = &sample->vocabulary;
+    CHECK(ft_vocabulary_reserve(vocabulary, 1, length) == FT_OK);
+    memcpy(vocabulary->bytes + vocabulary->byte_count, bytes, length);
+    vocabulary->byte_count += length;
+    ft_vocabulary_append(vocabulary, length, (int32_t)sample->ids++);
+}
+
+static void take_fixed_vocabulary(sample *sample)
+{
+    uint8_t long_token[LONG_TOKEN];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        add_token(sample, (const uint8_t *)words[i], strlen(words[i]));
+    memset(long_token, 'x', sizeof long_token);
+    add_token(sample, long_token, sizeof long_token);
+    memset(long_token, '#', 2);
+    add_token(sample, long_token, sizeof long_token);
 }
 
 /* The words of a section, apart by spaces; an empty word is a token too. */
@@ -125,13 +130,13 @@ static void draw_vocabulary(sample *sample, input *in)
     input section;
     if (!input_section(in, &section))
         return;
-    while (section.at < section.end && sample->vocabulary_count < SAMPLE_TOKENS) {
+    while (section.at < section.end) {
         const uint8_t *stop = memchr(section.at, ' ', (size_t)(section.end - section.at));
         input word = {section.at, stop != NULL ? stop : section.end};
         section.at = stop != NULL ? stop + 1 : section.end;
-        ft_token *token = &sample->vocabulary[sample->vocabulary_count];
-        token->bytes = strings_add(&sample->strings, &word, &token->length);
-        token->id = (int32_t)sample->vocabulary_count++;
+        size_t length;
+        const uint8_t *bytes = strings_add(&sample->strings, &word, &length);
+        add_token(sample, bytes, length);
     }
 }
 
@@ -249,12 +254,14 @@ void sample_draw(sample *sample, input in)
     if (model & 16)
         draw_vocabulary(sample, &in);
     else
-        sample->vocabulary_count = sample_vocabulary(sample->vocabulary);
+        take_fixed_vocabulary(sample);
+    CHECK(ft_vocabulary_finish(&sample->vocabulary) == FT_OK);
     draw_added(sample, &in, added % (SAMPLE_ADDED + 1));
     draw_texts(sample, &in, shape >> 4 & 3);
 }
 
 void sample_clear(sample *sample)
 {
+    ft_vocabulary_clear(&sample->vocabulary);
     strings_clear(&sample->strings);
 }

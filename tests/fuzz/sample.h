@@ -5,12 +5,12 @@
 #include "input.h"
 #include "tokenizer/tokenizer.h"
 
-enum { SAMPLE_TOKENS = 512, SAMPLE_ADDED = 7, SAMPLE_ROWS = 24, SAMPLE_FIRST_ADDED = 5000 };
+enum { SAMPLE_ADDED = 7, SAMPLE_ROWS = 24, SAMPLE_FIRST_ADDED = 5000 };
 
 typedef struct sample {
     ft_tokenizer_options options;
-    ft_token vocabulary[SAMPLE_TOKENS]; /* ids from 0 */
-    size_t vocabulary_count;
+    ft_vocabulary vocabulary;
+    size_t ids;                             /* of the vocabulary: from 0 */
     ft_added_token added[SAMPLE_ADDED + 1]; /* ids from SAMPLE_FIRST_ADDED; room for one more */
     size_t added_count;
     ft_text first[SAMPLE_ROWS], second[SAMPLE_ROWS];
@@ -25,9 +25,6 @@ typedef struct sample {
 /* The input: eight bytes of options, a vocabulary where they ask for one, the added tokens, each
  * behind a byte of flags, and the texts. All but the options end with 0xFF. */
 void sample_draw(sample *sample, input in);
-
-/* The vocabulary that a sample has where it brings none, at most SAMPLE_TOKENS; ids from 0. */
-size_t sample_vocabulary(ft_token *tokens);
 
 void sample_clear(sample *sample);
 
