@@ -59,19 +59,33 @@ static PyObject *encoding_shortest(PyObject *object, void *unused)
     return PyLong_FromLongLong(ft_encoding_shortest(&((ft_encoding_object *)object)->encoding));
 }
 
-/* A new reference to the Python int of an id. */
-static PyObject *number(const ft_tokenizer_object *owner, int64_t id)
+/* The tokenizer's Python ints, NULL where there is no room for them. Where no lock hinders, another
+ * thread may make them at the same time: what is there first counts. */
+static PyObject **numbers_of(ft_tokenizer_object *owner)
 {
-    if (id < 0 || id >= owner->number_count)
+    PyObject **numbers = __atomic_load_n(&owner->numbers, __ATOMIC_ACQUIRE);
+    if (numbers != NULL)
+        return numbers;
+    PyObject **made = PyMem_Calloc((size_t)owner->number_count + 1, sizeof *made);
+    if (made == NULL || __atomic_compare_exchange_n(&owner->numbers, &numbers, made, false,
+                                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return made;
+    PyMem_Free(made);
+    return numbers;
+}
+
+/* A new reference to the Python int of an id. */
+static PyObject *number(ft_tokenizer_object *owner, int64_t id)
+{
+    PyObject **numbers = id >= 0 && id < owner->number_count ? numbers_of(owner) : NULL;
+    if (numbers == NULL)
         return PyLong_FromLongLong(id);
-    PyObject **slot = &owner->numbers[id];
-    PyObject *result = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    PyObject *result = __atomic_load_n(&numbers[id], __ATOMIC_ACQUIRE);
     if (result == NULL) {
-        /* Another thread may make it at the same time, where no lock hinders: the first counts. */
         PyObject *made = PyLong_FromLongLong(id);
         if (made == NULL)
             return NULL;
-        if (__atomic_compare_exchange_n(slot, &result, made, false, __ATOMIC_ACQ_REL,
+        if (__atomic_compare_exchange_n(&numbers[id], &result, made, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE))
             result = made;
         else

@@ -30,24 +30,3 @@ int ft_python_text(PyObject *object, const char *what, Py_ssize_t row, ft_text *
     Py_XDECREF(traceback);
     return -1;
 }
-
-int ft_python_id(PyObject *object, const char *what, int32_t *out)
-{
-    if (!PyLong_Check(object)) {
-        PyErr_Format(PyExc_TypeError, "the id of %s must be an int, got %R", what, object);
-        return -1;
-    }
-    long id = PyLong_AsLong(object);
-    if (id == -1 && PyErr_Occurred()) {
-        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
-            return -1;
-        PyErr_Clear();
-    }
-    if (id < 0 || id > INT32_MAX) {
-        PyErr_Format(PyExc_ValueError, "the id of %s must be from 0 to 2147483647, got %R", what,
-                     object);
-        return -1;
-    }
-    *out = (int32_t)id;
-    return 0;
-}

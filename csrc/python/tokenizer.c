@@ -6,7 +6,7 @@
 #include "tokenizer/normalize.h"
 
 enum {
-    /* Token ids below this have their Python number made once. */
+    /* Token ids below this have their Python int made once. */
     MOST_NUMBERS = 1 << 20,
 };
 
@@ -70,19 +70,12 @@ static int template_of(PyObject *tuple, int needs_second, ft_template *out)
     return 0;
 }
 
-/* Room for the Python ints of all ids; they are made as they are wanted. */
-static int reserve_numbers(ft_tokenizer_object *self, int32_t greatest, const ft_added_token *added,
-                           Py_ssize_t added_count)
+/* How many ids there are, from 0 to the greatest; at most those whose Python ints are kept. */
+static Py_ssize_t count_numbers(int32_t greatest, const ft_added_token *added, Py_ssize_t count)
 {
-    for (Py_ssize_t i = 0; i < added_count; i++)
+    for (Py_ssize_t i = 0; i < count; i++)
         greatest = added[i].id > greatest ? added[i].id : greatest;
-    self->number_count = greatest < MOST_NUMBERS ? (Py_ssize_t)greatest + 1 : MOST_NUMBERS;
-    self->numbers = PyMem_Calloc((size_t)self->number_count + 1, sizeof *self->numbers);
-    if (self->numbers != NULL)
-        return 0;
-    self->number_count = 0;
-    PyErr_NoMemory();
-    return -1;
+    return greatest < MOST_NUMBERS ? (Py_ssize_t)greatest + 1 : MOST_NUMBERS;
 }
 
 static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -124,9 +117,9 @@ static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwa
     self->vocabulary = Py_NewRef(vocabulary);
     self->numbers = NULL;
     self->number_count = 0;
-    int failed = added_of(added_tokens, &added, &added_count) < 0 ||
-                 reserve_numbers(self, shared->greatest, added, added_count) < 0;
+    int failed = added_of(added_tokens, &added, &added_count) < 0;
     if (!failed) {
+        self->number_count = count_numbers(shared->greatest, added, added_count);
         ft_status status =
             ft_tokenizer_create(&options, shared, added, (size_t)added_count, &self->tokenizer);
         failed = status != FT_OK;
@@ -143,7 +136,7 @@ static void tokenizer_dealloc(PyObject *object)
 {
     ft_tokenizer_object *self = (ft_tokenizer_object *)object;
     PyTypeObject *type = Py_TYPE(object);
-    for (Py_ssize_t i = 0; i < self->number_count; i++)
+    for (Py_ssize_t i = 0; self->numbers != NULL && i < self->number_count; i++)
         Py_XDECREF(self->numbers[i]);
     PyMem_Free(self->numbers);
     ft_tokenizer_destroy(self->tokenizer);

@@ -8,7 +8,7 @@
 typedef struct ft_tokenizer_object {
     PyObject_HEAD ft_tokenizer *tokenizer;
     PyObject *vocabulary; /* keeps what the tokenizer shares */
-    PyObject **numbers;   /* [number_count]: the Python int of each id, NULL until it is wanted */
+    PyObject **numbers;   /* [number_count]: the Python int of each id; both NULL until wanted */
     Py_ssize_t number_count;
 } ft_tokenizer_object;
 

@@ -7,6 +7,27 @@
 #include "tokenizer/vocabulary_json.h"
 #include "tokenizer/vocabulary_lines.h"
 
+int ft_python_id(PyObject *object, const char *what, int32_t *out)
+{
+    if (!PyLong_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "the id of %s must be an int, got %R", what, object);
+        return -1;
+    }
+    long id = PyLong_AsLong(object);
+    if (id == -1 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+            return -1;
+        PyErr_Clear();
+    }
+    if (id < 0 || id > INT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "the id of %s must be from 0 to 2147483647, got %R", what,
+                     object);
+        return -1;
+    }
+    *out = (int32_t)id;
+    return 0;
+}
+
 static ft_vocabulary *vocabulary_of(PyObject *object)
 {
     return &((ft_vocabulary_object *)object)->vocabulary;
@@ -21,8 +42,10 @@ static PyObject *str_of(const ft_vocabulary *vocabulary, const ft_token *token)
 static PyObject *vocabulary_empty(PyTypeObject *type)
 {
     ft_vocabulary_object *self = PyObject_New(ft_vocabulary_object, type);
-    if (self != NULL)
+    if (self != NULL) {
         self->vocabulary = (ft_vocabulary){0};
+        self->text = NULL;
+    }
     return (PyObject *)self;
 }
 
@@ -40,9 +63,11 @@ static int add_items(ft_vocabulary *vocabulary, PyObject *items)
             return -1;
         status = ft_vocabulary_reserve(vocabulary, 0, text.length);
         if (status == FT_OK) {
-            memcpy(vocabulary->bytes + vocabulary->byte_count, text.bytes, text.length);
+            size_t start = vocabulary->byte_count;
+            if (text.length > 0)
+                memcpy(vocabulary->own_bytes + start, text.bytes, text.length);
             vocabulary->byte_count += text.length;
-            ft_vocabulary_append(vocabulary, text.length, id);
+            ft_vocabulary_append(vocabulary, start, text.length, id);
         }
     }
     if (status == FT_OK)
@@ -72,15 +97,19 @@ static void vocabulary_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
     ft_vocabulary_clear(vocabulary_of(object));
+    Py_XDECREF(((ft_vocabulary_object *)object)->text);
     PyObject_Free(object);
     Py_DECREF(type);
 }
 
-static PyObject *from_lines(PyObject *type, const char *text, Py_ssize_t length, bool trim)
+/* `owner` keeps the text. */
+static PyObject *from_lines(PyObject *type, PyObject *owner, const char *text, Py_ssize_t length,
+                            bool trim)
 {
     PyObject *self = vocabulary_empty((PyTypeObject *)type);
     if (self == NULL)
         return NULL;
+    ((ft_vocabulary_object *)self)->text = Py_NewRef(owner);
     ft_status status;
     Py_BEGIN_ALLOW_THREADS;
     status =
@@ -99,7 +128,7 @@ static PyObject *vocabulary_from_vocab_txt(PyObject *type, PyObject *data)
     Py_ssize_t length;
     if (PyBytes_AsStringAndSize(data, &text, &length) < 0)
         return NULL;
-    return from_lines(type, text, length, true);
+    return from_lines(type, data, text, length, true);
 }
 
 static PyObject *vocabulary_from_lines(PyObject *type, PyObject *lines)
@@ -107,7 +136,7 @@ static PyObject *vocabulary_from_lines(PyObject *type, PyObject *lines)
     ft_text text;
     if (ft_python_text(lines, "text", 0, &text) < 0)
         return NULL;
-    return from_lines(type, (const char *)text.bytes, (Py_ssize_t)text.length, false);
+    return from_lines(type, lines, (const char *)text.bytes, (Py_ssize_t)text.length, false);
 }
 
 static PyObject *vocabulary_from_tokenizer_json(PyObject *type, PyObject *data)

@@ -31,7 +31,7 @@ static inline uint64_t hash_block(uint64_t bytes)
     return (bytes & 0xFFFFFFFFu) * (base * base * base * base) + (bytes >> 32);
 }
 
-/* ft_hash_bytes of a token, of whose end FT_VOCABULARY_MARGIN bytes can be read. */
+/* ft_hash_bytes of a token whose first byte is one of eight that can be read. */
 static inline uint64_t hash_token(const uint8_t *bytes, size_t length)
 {
     enum { B = FT_HASH_BASE };
@@ -83,8 +83,12 @@ ft_status ft_vocabulary_reserve(ft_vocabulary *vocabulary, size_t tokens, size_t
                  "a vocabulary's tokens have at most 4 GiB");
     FT_FORWARD(reserve((void **)&vocabulary->tokens, sizeof *vocabulary->tokens, vocabulary->count,
                        tokens, &vocabulary->capacity));
-    return reserve((void **)&vocabulary->bytes, 1, vocabulary->byte_count,
-                   bytes + FT_VOCABULARY_MARGIN, &vocabulary->byte_capacity);
+    if (bytes == 0)
+        return FT_OK;
+    FT_FORWARD(reserve((void **)&vocabulary->own_bytes, 1, vocabulary->byte_count, bytes,
+                       &vocabulary->own_capacity));
+    vocabulary->bytes = vocabulary->own_bytes;
+    return FT_OK;
 }
 
 static bool is_token(const ft_vocabulary *vocabulary, const ft_token *token, const uint8_t *head,
@@ -124,7 +128,10 @@ static void fill_table(ft_vocabulary *vocabulary)
         size_t block = count - begin < BLOCK ? count - begin : BLOCK;
         for (size_t i = 0; i < block; i++) {
             const ft_token *token = &vocabulary->tokens[begin + i];
-            hashes[i] = spread(hash_token(vocabulary->bytes + token->start, token->length));
+            const uint8_t *bytes = vocabulary->bytes + token->start;
+            hashes[i] = spread(vocabulary->byte_count - token->start >= 8
+                                   ? hash_token(bytes, token->length)
+                                   : ft_hash_bytes(FT_HASH_START, bytes, token->length));
             __builtin_prefetch(&vocabulary->slots[hashes[i] >> (32 - bits)], 1);
         }
         for (size_t i = 0; i < block; i++) {
@@ -168,8 +175,10 @@ static ft_status sort_by_id(ft_vocabulary *vocabulary)
 
 ft_status ft_vocabulary_finish(ft_vocabulary *vocabulary)
 {
-    FT_FORWARD(ft_vocabulary_reserve(vocabulary, 0, 0));
+    static const uint8_t nothing[1];
     int bits = FEWEST_SLOTS;
+    if (vocabulary->bytes == NULL)
+        vocabulary->bytes = nothing;
     while ((size_t)1 << bits <= 2 * vocabulary->count)
         bits++;
     vocabulary->slot_bits = bits;
@@ -183,7 +192,7 @@ ft_status ft_vocabulary_finish(ft_vocabulary *vocabulary)
 
 void ft_vocabulary_clear(ft_vocabulary *vocabulary)
 {
-    ft_release(vocabulary->bytes);
+    ft_release(vocabulary->own_bytes);
     ft_release(vocabulary->tokens);
     ft_release(vocabulary->slots);
     ft_release(vocabulary->by_id);

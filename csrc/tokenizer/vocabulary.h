@@ -14,11 +14,6 @@
 
 #include "common/status.h"
 
-enum {
-    /* So many bytes can be read, and written, after the bytes of the last token. */
-    FT_VOCABULARY_MARGIN = 16,
-};
-
 typedef struct ft_token {
     uint32_t start; /* in the vocabulary's bytes */
     uint32_t length;
@@ -26,8 +21,11 @@ typedef struct ft_token {
 } ft_token;
 
 typedef struct ft_vocabulary {
-    uint8_t *bytes; /* of all tokens, valid UTF-8 each */
-    size_t byte_count, byte_capacity;
+    const uint8_t *bytes; /* of all tokens, valid UTF-8 each: own_bytes, or a text that is kept by
+                             whoever gave it */
+    size_t byte_count;
+    uint8_t *own_bytes;
+    size_t own_capacity;
     ft_token *tokens; /* in the order in which they came */
     size_t count, capacity;
     uint32_t *slots; /* [1 << slot_bits]: 0, or a token's place plus 1, and hash bits above it */
@@ -37,15 +35,15 @@ typedef struct ft_vocabulary {
     int32_t greatest; /* the greatest id; -1: there is no token */
 } ft_vocabulary;
 
-/* Makes room for more tokens, and more bytes. Zero-initialise the vocabulary before the first call;
- * the caller clears it in any case. */
+/* Makes room for more tokens, and more bytes in own_bytes. Zero-initialise the vocabulary before
+ * the first call; the caller clears it in any case. */
 ft_status ft_vocabulary_reserve(ft_vocabulary *vocabulary, size_t tokens, size_t bytes);
 
-/* A token whose bytes are the last `length` of the vocabulary's. There must be room for it. */
-static inline void ft_vocabulary_append(ft_vocabulary *vocabulary, size_t length, int32_t id)
+/* Adds a token, whose bytes are bytes[start..start + length). There must be room for it. */
+static inline void ft_vocabulary_append(ft_vocabulary *vocabulary, size_t start, size_t length,
+                                        int32_t id)
 {
-    vocabulary->tokens[vocabulary->count++] =
-        (ft_token){(uint32_t)(vocabulary->byte_count - length), (uint32_t)length, id};
+    vocabulary->tokens[vocabulary->count++] = (ft_token){(uint32_t)start, (uint32_t)length, id};
 }
 
 /* Makes the table. Of equal tokens the last one's id counts. */

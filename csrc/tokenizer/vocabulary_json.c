@@ -126,7 +126,7 @@ static inline size_t plain_bytes(const uint8_t *text)
  * They have room for it: no escape is shorter than what it stands for. */
 static ft_status read_token(reader *in, size_t *length)
 {
-    uint8_t *start = in->vocabulary->bytes + in->vocabulary->byte_count, *out = start;
+    uint8_t *start = in->vocabulary->own_bytes + in->vocabulary->byte_count, *out = start;
     const uint8_t *at = in->at, *end = in->end;
     for (;;) {
         if (end - at >= STEP) {
@@ -245,7 +245,7 @@ static ft_status read_vocabulary(reader *in)
     ft_vocabulary *vocabulary = in->vocabulary;
     size_t rest = (size_t)(in->end - in->at);
     ft_vocabulary_clear(vocabulary); /* an earlier one of the same name does not count */
-    FT_FORWARD(ft_vocabulary_reserve(vocabulary, rest / BYTES_A_TOKEN + 1, rest));
+    FT_FORWARD(ft_vocabulary_reserve(vocabulary, rest / BYTES_A_TOKEN + 1, rest + STEP));
     in->span.start = (size_t)(in->at - in->text);
     in->at++;
     if (!take(in, '}')) {
@@ -261,7 +261,7 @@ static ft_status read_vocabulary(reader *in)
             FT_FORWARD(read_id(in, length, &id));
             if (vocabulary->count == vocabulary->capacity)
                 FT_FORWARD(ft_vocabulary_reserve(vocabulary, 1, 0));
-            ft_vocabulary_append(vocabulary, length, id);
+            ft_vocabulary_append(vocabulary, vocabulary->byte_count - length, length, id);
         } while (take(in, ','));
         if (!take(in, '}'))
             return malformed(in, "a comma, or the end of the vocabulary");

@@ -65,12 +65,13 @@ class AutoTokenizer:
 
 
 def _class_name(checkpoint: Checkpoint) -> str:
-    configs = [checkpoint.read_json(n) or {} for n in ("tokenizer_config.json", "config.json")]
-    for config in configs:
+    model = None
+    for filename in ("tokenizer_config.json", "config.json"):
+        config = checkpoint.read_json(filename) or {}
         if isinstance(config.get("tokenizer_class"), str):
             return config["tokenizer_class"].removesuffix("Fast")
-    model = configs[1].get("model_type")
-    if model in _CLASS_OF_MODEL:
+        model = config.get("model_type")
+    if isinstance(model, str) and model in _CLASS_OF_MODEL:
         return _CLASS_OF_MODEL[model]
     if model is not None:
         return f"tokenizer for {model!r} models"

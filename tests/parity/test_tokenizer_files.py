@@ -157,6 +157,30 @@ def test_a_vocabulary_with_holes_and_odd_lines(folder):
     assert_equal(AutoTokenizer.from_pretrained(folder / "saved"), theirs)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "\r\n".join([*SPECIAL, "the", "##able", ""]).encode(),
+        "\n".join([*SPECIAL, "the"]).encode(),
+        "\n".join([*SPECIAL, "", "the", "", "\n\n"]).encode(),
+        "\n".join([*SPECIAL, "the", "un", "the", "[SEP]", "un", "##able", "the"]).encode(),
+        "\n".join([*SPECIAL, " the", "th e ", "\tun\t", "\x0b", "\x0c\x0c", "the"]).encode(),
+        "\n".join(
+            [*SPECIAL, "a\x85", "b\xa0", "c\u1680", "d\u2003", "e\u2028", "f\u3000\r"]
+        ).encode(),
+        "\n".join([*SPECIAL, "a\x1c", "b\x1f", "c\u200b", "d\ufeff", "e\x00", "\x00"]).encode(),
+        "\n".join([*SPECIAL, "中", "文\r", "é" * 40, "😀", "##😀", "x" * 300]).encode(),
+    ],
+)
+def test_odd_lines_of_a_vocabulary(folder, data):
+    (folder / "vocab.txt").write_bytes(data)
+    ours, theirs = both(folder)
+    assert_equal(ours, theirs)
+    assert (ours.vocab_size, len(ours)) == (theirs.vocab_size, len(theirs))
+    ids = list(range(len(data.split(b"\n")) + 3))
+    assert ours.convert_ids_to_tokens(ids) == theirs.convert_ids_to_tokens(ids)
+
+
 @pytest.fixture
 def backend_folder(tmp_path):
     """A folder whose tokenizer.json is to be taken at its word."""
@@ -233,6 +257,84 @@ def test_a_tokenizer_json_is_taken_at_its_word(backend_folder, change):
     ours.save_pretrained(backend_folder / "saved")
     again = transformers.AutoTokenizer.from_pretrained(backend_folder / "saved")
     assert_same(again(texts), theirs(texts))
+
+
+ODD_TOKENS = [
+    "",
+    " ",
+    "a ",
+    "\n",
+    '"',
+    "\\",
+    "\x00",
+    "\x7f",
+    "\u2028",
+    "é",
+    "中",
+    "😀",
+    "##😀",
+    "}",
+    "x" * 99,
+]
+
+
+@pytest.mark.parametrize("ascii", [True, False])
+@pytest.mark.parametrize("indent", [None, 2, "\t"])
+@pytest.mark.parametrize("order", ["by id", "backwards", "with holes"])
+def test_a_vocabulary_in_any_form_of_json(backend_folder, ascii, indent, order):
+    vocab = {token: id for id, token in enumerate([*VOCAB, *ODD_TOKENS])}
+    if order == "backwards":
+        vocab = dict(reversed(vocab.items()))
+    elif order == "with holes":
+        vocab = {**vocab, "later": 1000, "last": 70_000}
+    path = backend_folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["model"]["vocab"] = vocab
+    path.write_text(json.dumps(content, ensure_ascii=ascii, indent=indent), encoding="utf-8")
+    ours, theirs = both(backend_folder)
+    assert_equal(ours, theirs)
+    assert ours.get_vocab() == {**vocab, **ours.get_added_vocab()}
+    ids = [*range(len(vocab) + 2), 1000, 70_000]
+    assert ours.convert_ids_to_tokens(ids) == theirs.convert_ids_to_tokens(ids)
+    ours.save_pretrained(backend_folder / "saved")
+    assert_equal(AutoTokenizer.from_pretrained(backend_folder / "saved"), theirs)
+
+
+@pytest.mark.parametrize(
+    "vocab",
+    [
+        b'{"[UNK]": 0, "the": -1}',
+        b'{"[UNK]": 0, "the": 1.0}',
+        b'{"[UNK]": 0, "the": -0}',
+        b'{"[UNK]": 0, "the": 01}',
+        b'{"[UNK]": 0, "the": "1"}',
+        b'{"[UNK]": 0, "the": 1,}',
+        rb'{"[UNK]": 0, "\ud800": 1}',
+        rb'{"[UNK]": 0, "\udc00\ud800": 1}',
+        b'{"[UNK]": 0, "a\tb": 1}',
+        b'{"[UNK]": 0, "\xff": 1}',
+        b'{"[UNK]": 0, "the": 1',
+    ],
+)
+def test_what_transformers_refuses_is_refused(backend_folder, vocab):
+    path = backend_folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["model"]["vocab"] = "HERE"
+    path.write_bytes(json.dumps(content).encode().replace(b'"HERE"', vocab))
+    with pytest.raises(ValueError, match=r"tokenizer\.json"):
+        AutoTokenizer.from_pretrained(backend_folder)
+    with pytest.raises(Exception):  # noqa: B017  tokenizers raises nothing more special
+        transformers.AutoTokenizer.from_pretrained(backend_folder)
+
+
+def test_of_equal_keys_the_last_counts(backend_folder):
+    path = backend_folder / "tokenizer.json"
+    text = path.read_text(encoding="utf-8")
+    assert '"hello": ' in text
+    path.write_text(text.replace('"hello": ', '"hello": 2000, "hello": '), encoding="utf-8")
+    assert_equal(*both(backend_folder))
+    path.write_text(text.replace('"hello": ', r'"hel\u006co": 2000, "hello": '), encoding="utf-8")
+    assert_equal(*both(backend_folder))
 
 
 def test_a_hub_name_is_looked_up_in_the_cache(folder, tmp_path, monkeypatch):

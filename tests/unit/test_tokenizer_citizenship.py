@@ -39,6 +39,28 @@ def test_a_pickled_copy_is_equal(cls, tmp_path):
         assert restored(text, padding="max_length") == tokenizer(text, padding="max_length")
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hole": 900},
+        {"hole": 900, "same id": 900},
+        {"line\nfeed": len(VOCAB)},
+        {"trailing ": len(VOCAB), "": len(VOCAB) + 1, "\r": len(VOCAB) + 2},
+    ],
+)
+def test_a_pickle_holds_any_vocabulary_and_is_the_same_each_time(more):
+    tokenizer = BertTokenizer({**VOCAB, **more})
+    pickled = pickle.dumps(tokenizer)
+    restored = pickle.loads(pickled)
+    assert restored.vocab == tokenizer.vocab == {**VOCAB, **more}
+    tokenizer(["the", "un"])
+    other_order = BertTokenizer(dict(reversed(tokenizer.vocab.items())))
+    assert pickle.dumps(tokenizer) == pickle.dumps(restored) == pickled
+    if "same id" not in more:  # of such ids the order decides
+        assert pickle.dumps(other_order) == pickled
+    assert pickle.dumps(BertTokenizer(VOCAB)) != pickled
+
+
 def test_the_hash_is_of_the_contents(tokenizer):
     before = Hasher.hash(tokenizer)
     tokenizer("the un " * 100)
