@@ -432,24 +432,47 @@ class Tokenizer:
         space_cjk: bool,
         strip_accents: bool,
         lowercase: bool,
-        added_tokens: tuple[tuple[str, int, bool, bool, bool, bool], ...],
+        added_tokens: tuple[tuple[str, int, bool, bool, bool, bool, bool], ...],
         single: tuple[tuple[int, int], ...],
         pair: tuple[tuple[int, int], ...],
     ) -> None:
-        """added_tokens: (content, id, single_word, lstrip, rstrip, normalized) of each. single and
-        pair: the pieces of a row, each (id, token type), with -1 and -2 for the texts."""
-    def encode(
+        """added_tokens: (content, id, single_word, lstrip, rstrip, normalized, special) of each.
+        single and pair: the pieces of a row, each (id, token type), with -1 and -2 for the
+        texts."""
+    def encode(self, options: EncodeOptions, texts: Any, pairs: Any, is_batch: bool, /) -> Encoding:
+        """texts: one text, or a list or tuple of them where is_batch; a text is a str, or a list of
+        words where the options say so. pairs: the same for second texts, or None; then a row of a
+        batch may be a pair of texts itself."""
+    def normalize(self, text: str) -> str: ...
+
+class EncodeOptions:
+    """How texts are encoded and what of them is returned, understood once for many calls."""
+
+    def __init__(
         self,
-        texts: Sequence[str] | Sequence[Sequence[str]],
-        pairs: Sequence[str] | None = None,
+        columns: tuple[tuple[str, int], ...],
+        *,
         add_special_tokens: bool = True,
         truncation: int = 0,
         max_length: int = 0,
+        stride: int = 0,
         truncate_left: bool = False,
+        overflow: bool = False,
+        split_special_tokens: bool = False,
+        split_words: bool = False,
+        padding: int = 0,
+        pad_length: int = 0,
+        pad_multiple: int = 1,
+        pad_left: bool = False,
+        pad_id: int = 0,
+        pad_type: int = 0,
+        arrays: bool = False,
+        trace: bool = False,
         threads: int = 0,
-    ) -> Encoding:
-        """truncation: 0 none, 1 longest first, 2 only first, 3 only second. threads: 0 chooses."""
-    def normalize(self, text: str) -> str: ...
+    ) -> None:
+        """columns: what Encoding.columns() returns, (name, number of the column) of each.
+        truncation: 0 none, 1 longest first, 2 only first, 3 only second. padding: 0 none, 1 to the
+        longest row, 2 to pad_length. threads: 0 chooses."""
 
 class Encoding:
     """Encoded rows, held as flat arrays."""
@@ -458,25 +481,23 @@ class Encoding:
     """[tokens]: the rows' ids, end to end"""
     offsets: NDArray[np.int64]
     """[rows + 1]: row r is ids[offsets[r]:offsets[r + 1]]"""
-    longest: int
-    shortest: int
+    samples: NDArray[np.int64]
+    """[rows]: which texts a row is of"""
+    paired: list[bool]
+    """for each row whether it has a second text"""
+    spaced: dict[int, str]
+    """of traced(): the added tokens that took white space, by their place in ids"""
+    padded: int
+    """the length that shorter rows are padded to, or 0"""
+    width: int
+    """tokens of the longest row, padding included"""
     def __len__(self) -> int: ...
-    def lists(
-        self,
-        columns: tuple[int, ...],
-        length: int = 0,
-        left: bool = False,
-        pad_id: int = 0,
-        pad_type: int = 0,
-    ) -> tuple[list[list[int]], ...]:
-        """columns: 0 ids, 1 token types, 2 attention mask, 3 special tokens mask. Rows shorter than
-        length are padded to it."""
-    def arrays(
-        self,
-        columns: tuple[int, ...],
-        length: int = 0,
-        left: bool = False,
-        pad_id: int = 0,
-        pad_type: int = 0,
-    ) -> tuple[NDArray[np.int64], ...]:
-        """As lists, but arrays [rows, width]."""
+    def columns(self, single: bool, /) -> dict[str, Any]:
+        """The columns that the options name, padded as they say: lists of rows, or the first row
+        where single; or int64 arrays [rows, width] where the options ask for them and rows are
+        even."""
+    def column(self, number: int, /) -> list[list[Any]]:
+        """0: ids, 1: types, 2: attention mask, 3: special tokens mask, 4: sequences; of what
+        traced() returns also 5: words, 6: offsets. Padded."""
+    def traced(self) -> Encoding:
+        """The same rows with the word and the offsets of each token."""

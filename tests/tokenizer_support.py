@@ -4,6 +4,8 @@ import random
 
 import numpy as np
 
+from ftcore import _core
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = [
     *"abcdefghijklmnopqrstuvwxyzABCXYZéèüñß0123456789.,!?'-()[]{}$^`~éа中文日本한ア",
@@ -83,6 +85,12 @@ def random_text(rng: random.Random, words: list[str] = WORDS) -> str:
         if rng.random() < 0.6:
             pieces.append(" ")
     return "".join(pieces)
+
+
+def encode_rows(core, texts, pairs=None, **options):
+    """What a C tokenizer makes of a list of texts."""
+    options = _core.EncodeOptions((("input_ids", 0),), **options)
+    return core.encode(options, texts, pairs, True)
 
 
 def assert_same(ours, theirs) -> None:

@@ -2,61 +2,142 @@
  */
 #include "python/tokenizer.h"
 
-#include "tokenizer/rows.h"
-
-ft_encoding_object *ft_python_encoding(ft_tokenizer_object *owner)
+PyObject *ft_python_encode(ft_tokenizer_object *owner, ft_encode_options_object *options,
+                           PyObject *texts, PyObject *pairs, int is_batch, int trace)
 {
     PyTypeObject *type = ft_python_state(Py_TYPE((PyObject *)owner))->encoding_type;
-    ft_encoding_object *self = PyObject_New(ft_encoding_object, type);
-    if (self == NULL)
-        return NULL;
-    Py_INCREF((PyObject *)owner);
-    self->owner = owner;
-    self->encoding = (ft_encoding){0};
-    return self;
+    ft_encoding encoding = {0};
+    ft_encoding_object *self = NULL;
+    ft_python_texts in;
+    if (ft_python_texts_read(&in, texts, pairs, is_batch, options->split_words) < 0)
+        goto done;
+    ft_encode_options how = options->encode;
+    how.trace = trace || how.trace;
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS;
+    status =
+        ft_tokenizer_encode(owner->tokenizer, &in.sides[0], &in.sides[1], in.rows, &how, &encoding);
+    Py_END_ALLOW_THREADS;
+    if (status != FT_OK) {
+        ft_python_raise(status);
+        goto done;
+    }
+    self = PyObject_New(ft_encoding_object, type);
+    if (self == NULL) {
+        ft_encoding_clear(&encoding);
+        goto done;
+    }
+    self->owner = (ft_tokenizer_object *)Py_NewRef((PyObject *)owner);
+    self->options = (ft_encode_options_object *)Py_NewRef((PyObject *)options);
+    self->texts[0] = in.kept[0];
+    self->texts[1] = in.kept[1];
+    in.kept[0] = in.kept[1] = NULL;
+    /* Words of a single row were made a batch of one to be kept. */
+    self->is_batch = is_batch || options->split_words;
+    self->encoding = encoding;
+    self->longest = ft_encoding_longest(&encoding, true);
+    self->shortest = ft_encoding_shortest(&encoding);
+    self->length = ft_python_padded_length(options, ft_encoding_longest(&encoding, false));
+done:
+    ft_python_texts_clear(&in);
+    return (PyObject *)self;
 }
 
 static void encoding_dealloc(PyObject *object)
 {
     ft_encoding_object *self = (ft_encoding_object *)object;
     PyTypeObject *type = Py_TYPE(object);
-    Py_XDECREF((PyObject *)self->owner);
+    Py_DECREF((PyObject *)self->owner);
+    Py_DECREF((PyObject *)self->options);
+    Py_DECREF(self->texts[0]);
+    Py_XDECREF(self->texts[1]);
     ft_encoding_clear(&self->encoding);
     PyObject_Free(self);
     Py_DECREF(type);
 }
 
+/* The same rows with where each token comes from. */
+static PyObject *encoding_traced(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    ft_encoding_object *self = (ft_encoding_object *)object;
+    if (self->encoding.tokens.origins != NULL)
+        return Py_NewRef(object);
+    return ft_python_encode(self->owner, self->options, self->texts[0],
+                            self->texts[1] != NULL ? self->texts[1] : Py_None, self->is_batch, 1);
+}
+
 static Py_ssize_t encoding_length(PyObject *object)
 {
-    return (Py_ssize_t)((ft_encoding_object *)object)->encoding.rows;
+    return (Py_ssize_t)((ft_encoding_object *)object)->encoding.count;
 }
 
-static PyObject *encoding_ids(PyObject *object, void *unused)
+static PyObject *encoding_ids(PyObject *object, void *Py_UNUSED(unused))
 {
-    (void)unused;
-    ft_encoding *encoding = &((ft_encoding_object *)object)->encoding;
-    npy_intp shape[1] = {(npy_intp)encoding->offsets[encoding->rows]};
-    return ft_python_view(object, 1, shape, NPY_INT32, encoding->ids, 0);
+    const ft_ids *ids = &((ft_encoding_object *)object)->encoding.tokens.ids;
+    npy_intp shape[1] = {(npy_intp)ids->count};
+    return ft_python_view(object, 1, shape, NPY_INT32, ids->data, 0);
 }
 
-static PyObject *encoding_offsets(PyObject *object, void *unused)
+/* An int64 array with a number for each row, and for `offsets` a 0 before them. */
+static PyObject *row_numbers(const ft_encoding *encoding, int offsets)
 {
-    (void)unused;
-    ft_encoding *encoding = &((ft_encoding_object *)object)->encoding;
-    npy_intp shape[1] = {(npy_intp)encoding->rows + 1};
-    return ft_python_view(object, 1, shape, NPY_INT64, encoding->offsets, 0);
+    npy_intp count = (npy_intp)encoding->count + offsets;
+    PyObject *array = PyArray_SimpleNew(1, &count, NPY_INT64);
+    if (array == NULL)
+        return NULL;
+    int64_t *out = PyArray_DATA((PyArrayObject *)array);
+    if (offsets)
+        *out++ = 0;
+    for (int64_t row = 0; row < encoding->count; row++)
+        out[row] = offsets ? encoding->rows[row].end : encoding->rows[row].sample;
+    return array;
 }
 
-static PyObject *encoding_longest(PyObject *object, void *unused)
+static PyObject *encoding_offsets(PyObject *object, void *Py_UNUSED(unused))
 {
-    (void)unused;
-    return PyLong_FromLongLong(ft_encoding_longest(&((ft_encoding_object *)object)->encoding));
+    return row_numbers(&((ft_encoding_object *)object)->encoding, 1);
 }
 
-static PyObject *encoding_shortest(PyObject *object, void *unused)
+static PyObject *encoding_samples(PyObject *object, void *Py_UNUSED(unused))
 {
-    (void)unused;
-    return PyLong_FromLongLong(ft_encoding_shortest(&((ft_encoding_object *)object)->encoding));
+    return row_numbers(&((ft_encoding_object *)object)->encoding, 0);
+}
+
+static PyObject *encoding_width(PyObject *object, void *Py_UNUSED(unused))
+{
+    const ft_encoding_object *self = (ft_encoding_object *)object;
+    return PyLong_FromLongLong(self->length > self->longest ? self->length : self->longest);
+}
+
+static PyObject *encoding_padded(PyObject *object, void *Py_UNUSED(unused))
+{
+    return PyLong_FromLongLong(((ft_encoding_object *)object)->length);
+}
+
+static PyObject *encoding_paired(PyObject *object, void *Py_UNUSED(unused))
+{
+    const ft_encoding *encoding = &((ft_encoding_object *)object)->encoding;
+    PyObject *list = PyList_New((Py_ssize_t)encoding->count);
+    for (int64_t row = 0; list != NULL && row < encoding->count; row++)
+        PyList_SetItem(list, (Py_ssize_t)row, PyBool_FromLong(encoding->rows[row].lengths[1] >= 0));
+    return list;
+}
+
+static PyObject *encoding_spaced(PyObject *object, void *Py_UNUSED(unused))
+{
+    const ft_trace *tokens = &((ft_encoding_object *)object)->encoding.tokens;
+    PyObject *dict = PyDict_New();
+    for (size_t i = 0; dict != NULL && i < tokens->spaced_count; i++) {
+        const ft_spaced *spaced = &tokens->spaced[i];
+        PyObject *place = PyLong_FromLongLong(spaced->token);
+        PyObject *text = PyUnicode_FromStringAndSize((const char *)tokens->bytes + spaced->start,
+                                                     (Py_ssize_t)spaced->length);
+        if (place == NULL || text == NULL || PyDict_SetItem(dict, place, text) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(place);
+        Py_XDECREF(text);
+    }
+    return dict;
 }
 
 /* The tokenizer's Python ints, NULL where there is no room for them. Where no lock hinders, another
@@ -95,23 +176,45 @@ static PyObject *number(ft_tokenizer_object *owner, int64_t id)
     return result;
 }
 
-static PyObject *ids_list(const ft_encoding_object *self, int64_t row, const ft_padding *padding)
+static PyObject *ids_list(const ft_encoding_object *self, int64_t row, int64_t before,
+                          int64_t after)
 {
     const ft_encoding *encoding = &self->encoding;
     int64_t length = ft_encoding_length(encoding, row);
-    int64_t missing = padding->length > length ? padding->length - length : 0;
-    int64_t before = padding->left ? missing : 0;
-    const int32_t *ids = encoding->ids + encoding->offsets[row];
-    PyObject *list = PyList_New((Py_ssize_t)(length + missing));
-    if (list == NULL)
-        return NULL;
-    for (int64_t i = 0; i < length + missing; i++) {
-        int64_t id = i >= before && i < before + length ? ids[i - before] : padding->id;
+    const int32_t *ids = encoding->tokens.ids.data + ft_encoding_begin(encoding, row);
+    PyObject *list = PyList_New((Py_ssize_t)(before + length + after));
+    for (int64_t i = 0; list != NULL && i < before + length + after; i++) {
+        int64_t id = i >= before && i < before + length ? ids[i - before] : self->options->pad.id;
         PyObject *item = number(self->owner, id);
-        if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) < 0) {
-            Py_DECREF(list);
-            return NULL;
-        }
+        if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* A number, or None for -1. */
+static PyObject *number_or_none(int64_t value)
+{
+    return value < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(value);
+}
+
+/* The word, or the characters, of each token. */
+static PyObject *origins_list(const ft_encoding_object *self, int64_t row, ft_column column,
+                              int64_t before, int64_t after)
+{
+    const ft_encoding *encoding = &self->encoding;
+    int64_t length = ft_encoding_length(encoding, row);
+    const ft_origin *origins = encoding->tokens.origins + ft_encoding_begin(encoding, row);
+    PyObject *list = PyList_New((Py_ssize_t)(before + length + after));
+    for (int64_t i = 0; list != NULL && i < before + length + after; i++) {
+        ft_origin origin = {0, 0, -1};
+        if (i >= before && i < before + length)
+            origin = origins[i - before];
+        PyObject *item = column == FT_COLUMN_WORDS
+                             ? number_or_none(origin.word)
+                             : Py_BuildValue("(ii)", (int)origin.start, (int)origin.end);
+        if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) < 0)
+            Py_CLEAR(list);
     }
     return list;
 }
@@ -119,10 +222,10 @@ static PyObject *ids_list(const ft_encoding_object *self, int64_t row, const ft_
 /* [value] * count */
 static PyObject *repeated(int64_t value, int64_t count)
 {
-    PyObject *run = NULL, *one = PyList_New(1), *number = PyLong_FromLongLong(value);
+    PyObject *run = NULL, *one = PyList_New(1), *number = number_or_none(value);
     if (one != NULL && number != NULL) {
         PyList_SetItem(one, 0, number);
-        run = PySequence_Repeat(one, (Py_ssize_t)count);
+        run = count == 1 ? Py_NewRef(one) : PySequence_Repeat(one, (Py_ssize_t)count);
     } else {
         Py_XDECREF(number);
     }
@@ -143,19 +246,26 @@ static PyObject *runs_list(const ft_run *runs, int count)
     return list;
 }
 
+static PyObject *row_list(const ft_encoding_object *self, int64_t row, ft_column column,
+                          const ft_padding *padding)
+{
+    if (ft_column_has_runs(column)) {
+        ft_run runs[FT_RUNS];
+        return runs_list(runs, ft_encoding_runs(&self->encoding, row, column, padding, runs));
+    }
+    int64_t missing = self->length - ft_encoding_length(&self->encoding, row);
+    int64_t before = padding->left && missing > 0 ? missing : 0;
+    int64_t after = !padding->left && missing > 0 ? missing : 0;
+    return column == FT_COLUMN_IDS ? ids_list(self, row, before, after)
+                                   : origins_list(self, row, column, before, after);
+}
+
 static PyObject *column_lists(const ft_encoding_object *self, ft_column column,
                               const ft_padding *padding)
 {
-    const ft_encoding *encoding = &self->encoding;
-    PyObject *rows = PyList_New((Py_ssize_t)encoding->rows);
-    for (int64_t row = 0; rows != NULL && row < encoding->rows; row++) {
-        PyObject *list;
-        if (column == FT_COLUMN_IDS) {
-            list = ids_list(self, row, padding);
-        } else {
-            ft_run runs[FT_RUNS];
-            list = runs_list(runs, ft_encoding_runs(encoding, row, column, padding, runs));
-        }
+    PyObject *rows = PyList_New((Py_ssize_t)self->encoding.count);
+    for (int64_t row = 0; rows != NULL && row < self->encoding.count; row++) {
+        PyObject *list = row_list(self, row, column, padding);
         if (list == NULL || PyList_SetItem(rows, (Py_ssize_t)row, list) < 0)
             Py_CLEAR(rows);
     }
@@ -163,74 +273,83 @@ static PyObject *column_lists(const ft_encoding_object *self, ft_column column,
 }
 
 static PyObject *column_array(const ft_encoding_object *self, ft_column column,
-                              const ft_padding *padding)
+                              const ft_padding *padding, int64_t width)
 {
-    const ft_encoding *encoding = &self->encoding;
-    int64_t longest = ft_encoding_longest(encoding);
-    int64_t width = padding->length > longest ? padding->length : longest;
-    if (encoding->rows > 0 && width > padding->length && ft_encoding_shortest(encoding) < width) {
-        PyErr_Format(PyExc_ValueError, "rows of %lld to %lld tokens do not make an array",
-                     (long long)ft_encoding_shortest(encoding), (long long)width);
-        return NULL;
-    }
-    npy_intp shape[2] = {(npy_intp)encoding->rows, (npy_intp)width};
-    PyObject *array = PyArray_SimpleNew(2, shape, NPY_INT64);
+    npy_intp shape[3] = {(npy_intp)self->encoding.count, (npy_intp)width, 2};
+    PyObject *array = PyArray_SimpleNew(column == FT_COLUMN_OFFSETS ? 3 : 2, shape, NPY_INT64);
     if (array != NULL)
-        ft_encoding_fill(encoding, column, padding, width,
+        ft_encoding_fill(&self->encoding, column, padding, width,
                          (int64_t *)PyArray_DATA((PyArrayObject *)array));
     return array;
 }
 
-static PyObject *columns_of(PyObject *object, PyObject *args, PyObject *kwargs,
-                            PyObject *(*make)(const ft_encoding_object *, ft_column,
-                                              const ft_padding *))
+static int check_column(const ft_encoding_object *self, ft_column column)
 {
-    static char *names[] = {"columns", "length", "left", "pad_id", "pad_type", NULL};
+    int needs_trace = column == FT_COLUMN_WORDS || column == FT_COLUMN_OFFSETS;
+    if (!needs_trace || self->encoding.tokens.origins != NULL ||
+        self->encoding.tokens.ids.count == 0)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "words and offsets are columns of traced() alone");
+    return -1;
+}
+
+static PyObject *encoding_columns(PyObject *object, PyObject *single)
+{
     const ft_encoding_object *self = (ft_encoding_object *)object;
-    PyObject *columns;
-    long long length = 0;
-    int left = 0, pad_id = 0, pad_type = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|Lpii", names, &PyTuple_Type, &columns,
-                                     &length, &left, &pad_id, &pad_type))
+    const ft_encode_options_object *options = self->options;
+    int is_single = PyObject_IsTrue(single);
+    if (is_single < 0)
         return NULL;
-    if (length < 0 || pad_id < 0) {
-        PyErr_SetString(PyExc_ValueError, "length and pad_id must not be negative");
-        return NULL;
-    }
-    ft_padding padding = {length, left, pad_id, pad_type};
-    Py_ssize_t count = PyTuple_Size(columns);
-    PyObject *result = PyTuple_New(count);
-    for (Py_ssize_t i = 0; result != NULL && i < count; i++) {
-        long column = PyLong_AsLong(PyTuple_GetItem(columns, i));
+    ft_padding padding = options->pad;
+    padding.length = self->length;
+    int64_t width = self->length > self->longest ? self->length : self->longest;
+    int even = self->shortest == self->longest || self->length >= self->longest;
+    PyObject *dict = PyDict_New();
+    for (int i = 0; dict != NULL && i < options->column_count; i++) {
+        ft_column column = options->columns[i];
         PyObject *made = NULL;
-        if (column >= 0 && column < FT_COLUMNS)
-            made = make(self, (ft_column)column, &padding);
-        else if (!PyErr_Occurred())
-            PyErr_Format(PyExc_ValueError, "there is no column %ld", column);
-        if (made == NULL || PyTuple_SetItem(result, i, made) < 0)
-            Py_CLEAR(result);
+        if (check_column(self, column) < 0)
+            made = NULL;
+        else if (options->arrays && even)
+            made = column_array(self, column, &padding, width);
+        else if (is_single && self->encoding.count > 0)
+            made = row_list(self, 0, column, &padding);
+        else
+            made = column_lists(self, column, &padding);
+        if (made == NULL || PyDict_SetItem(dict, options->names[i], made) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(made);
     }
-    return result;
+    return dict;
 }
 
-static PyObject *encoding_lists(PyObject *object, PyObject *args, PyObject *kwargs)
+static PyObject *encoding_column(PyObject *object, PyObject *number)
 {
-    return columns_of(object, args, kwargs, column_lists);
-}
-
-static PyObject *encoding_arrays(PyObject *object, PyObject *args, PyObject *kwargs)
-{
-    return columns_of(object, args, kwargs, column_array);
+    const ft_encoding_object *self = (ft_encoding_object *)object;
+    long column = PyLong_AsLong(number);
+    if (column == -1 && PyErr_Occurred())
+        return NULL;
+    if (column < 0 || column >= FT_COLUMNS)
+        return PyErr_Format(PyExc_ValueError, "there is no column %ld", column);
+    if (check_column(self, (ft_column)column) < 0)
+        return NULL;
+    ft_padding padding = self->options->pad;
+    padding.length = self->length;
+    return column_lists(self, (ft_column)column, &padding);
 }
 
 static PyMethodDef encoding_methods[] = {
-    {"lists", FT_METHOD(encoding_lists), METH_VARARGS | METH_KEYWORDS,
-     "lists(columns, length=0, left=False, pad_id=0, pad_type=0) -> tuple of lists of lists\n\n"
-     "columns: a tuple of 0 (ids), 1 (types), 2 (attention mask), 3 (special tokens mask).\n"
-     "Rows shorter than length are padded to it."},
-    {"arrays", FT_METHOD(encoding_arrays), METH_VARARGS | METH_KEYWORDS,
-     "arrays(columns, length=0, left=False, pad_id=0, pad_type=0) -> tuple of int64 arrays\n\n"
-     "Each is [rows, width]; ValueError where the padded rows differ in length."},
+    {"columns", encoding_columns, METH_O,
+     "columns(single) -> dict\n\n"
+     "The columns that the options name, padded as they say: lists of rows, or the first row "
+     "where\n"
+     "`single`; or int64 arrays [rows, width] where the options ask for them and rows are even."},
+    {"column", encoding_column, METH_O,
+     "column(number) -> list of rows\n\n"
+     "0: ids, 1: types, 2: attention mask, 3: special tokens mask, 4: sequences; of what traced()\n"
+     "returns also 5: words, 6: offsets. Padded."},
+    {"traced", encoding_traced, METH_NOARGS,
+     "traced() -> Encoding\n\nThe same rows with the word and the offsets of each token."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -238,8 +357,12 @@ static PyGetSetDef encoding_attributes[] = {
     {"ids", encoding_ids, NULL, "int32 [tokens]: the rows' ids, end to end", NULL},
     {"offsets", encoding_offsets, NULL, "int64 [rows + 1]: row r is ids[offsets[r]:offsets[r + 1]]",
      NULL},
-    {"longest", encoding_longest, NULL, "tokens of the longest row", NULL},
-    {"shortest", encoding_shortest, NULL, "tokens of the shortest row", NULL},
+    {"samples", encoding_samples, NULL, "int64 [rows]: which texts a row is of", NULL},
+    {"paired", encoding_paired, NULL, "for each row whether it has a second text", NULL},
+    {"spaced", encoding_spaced, NULL,
+     "of traced(): the added tokens that took white space, by their place in ids", NULL},
+    {"padded", encoding_padded, NULL, "the length that shorter rows are padded to, or 0", NULL},
+    {"width", encoding_width, NULL, "tokens of the longest row, padding included", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -70,6 +70,7 @@ static int module_execute(PyObject *module)
         ft_python_add_vocabulary,
         ft_python_add_tokenizer,
         ft_python_add_encoding,
+        ft_python_add_encode_options,
         ft_python_add_limits,
         NULL,
     };
@@ -89,6 +90,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->vocabulary_type);
     Py_VISIT(state->tokenizer_type);
     Py_VISIT(state->encoding_type);
+    Py_VISIT(state->encode_options_type);
     return 0;
 }
 
@@ -102,6 +104,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->vocabulary_type);
     Py_CLEAR(state->tokenizer_type);
     Py_CLEAR(state->encoding_type);
+    Py_CLEAR(state->encode_options_type);
     return 0;
 }
 

@@ -23,6 +23,7 @@ typedef struct ft_module_state {
     PyTypeObject *vocabulary_type;
     PyTypeObject *tokenizer_type;
     PyTypeObject *encoding_type;
+    PyTypeObject *encode_options_type;
 } ft_module_state;
 
 /* The state of the module that defines `type` (a heap type made with PyType_FromModuleAndSpec). */
@@ -41,16 +42,17 @@ PyTypeObject *ft_python_add_type(PyObject *module, PyType_Spec *spec);
 PyObject *ft_python_view(PyObject *owner, int dimensions, const npy_intp *shape, int type,
                          void *data, int writable);
 
-int ft_python_add_backend(PyObject *module);    /* operations.c */
-int ft_python_add_batch(PyObject *module);      /* batch.c */
-int ft_python_add_columns(PyObject *module);    /* columns.c */
-int ft_python_add_collator(PyObject *module);   /* collator.c */
-int ft_python_add_padding(PyObject *module);    /* padding.c */
-int ft_python_add_memory(PyObject *module);     /* memory.c */
-int ft_python_add_model(PyObject *module);      /* model.c */
-int ft_python_add_vocabulary(PyObject *module); /* vocabulary.c */
-int ft_python_add_tokenizer(PyObject *module);  /* tokenizer.c */
-int ft_python_add_encoding(PyObject *module);   /* encoding.c */
-int ft_python_add_limits(PyObject *module);     /* limits.c */
+int ft_python_add_backend(PyObject *module);        /* operations.c */
+int ft_python_add_batch(PyObject *module);          /* batch.c */
+int ft_python_add_columns(PyObject *module);        /* columns.c */
+int ft_python_add_collator(PyObject *module);       /* collator.c */
+int ft_python_add_padding(PyObject *module);        /* padding.c */
+int ft_python_add_memory(PyObject *module);         /* memory.c */
+int ft_python_add_model(PyObject *module);          /* model.c */
+int ft_python_add_vocabulary(PyObject *module);     /* vocabulary.c */
+int ft_python_add_tokenizer(PyObject *module);      /* tokenizer.c */
+int ft_python_add_encoding(PyObject *module);       /* encoding.c */
+int ft_python_add_encode_options(PyObject *module); /* encode_options.c */
+int ft_python_add_limits(PyObject *module);         /* limits.c */
 
 #endif

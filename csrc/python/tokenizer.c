@@ -10,7 +10,7 @@ enum {
     MOST_NUMBERS = 1 << 20,
 };
 
-/* Each added token is (content, id, single_word, lstrip, rstrip, normalized). */
+/* Each added token is (content, id, single_word, lstrip, rstrip, normalized, special). */
 static int added_of(PyObject *tuple, ft_added_token **out, Py_ssize_t *count)
 {
     *count = PyTuple_Size(tuple);
@@ -21,16 +21,16 @@ static int added_of(PyObject *tuple, ft_added_token **out, Py_ssize_t *count)
     }
     for (Py_ssize_t i = 0; i < *count; i++) {
         PyObject *content, *id;
-        int single_word, lstrip, rstrip, normalized;
+        int single_word, lstrip, rstrip, normalized, special;
         ft_text text;
         ft_added_token *token = &(*out)[i];
-        if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "OOpppp:added token", &content, &id,
-                              &single_word, &lstrip, &rstrip, &normalized) ||
+        if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "OOppppp:added token", &content, &id,
+                              &single_word, &lstrip, &rstrip, &normalized, &special) ||
             ft_python_text(content, "added token", i, &text) < 0 ||
             ft_python_id(id, "an added token", &token->id) < 0)
             return -1;
-        *token = (ft_added_token){text.bytes, text.length, token->id, single_word,
-                                  lstrip,     rstrip,      normalized};
+        *token = (ft_added_token){text.bytes, text.length, token->id,  single_word,
+                                  lstrip,     rstrip,      normalized, special};
     }
     return 0;
 }
@@ -98,7 +98,7 @@ static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwa
         return NULL;
     }
     ft_text prefix_text;
-    if (ft_python_text(prefix, "prefix", 0, &prefix_text) < 0 ||
+    if (ft_python_text(prefix, "prefix", -1, &prefix_text) < 0 ||
         template_of(single, 0, &options.single) < 0 || template_of(pair, 1, &options.pair) < 0)
         return NULL;
     options.normalizer = (ft_normalizer){clean_text, space_cjk, strip_accents, lowercase};
@@ -145,141 +145,26 @@ static void tokenizer_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* What one call encodes: the tuples keep the texts alive while the lock is released. */
-typedef struct inputs {
-    PyObject *texts, *pairs; /* tuples; pairs may be NULL */
-    PyObject *rows;          /* list of the tuples of rows that are pairs, or NULL */
-    ft_text *first, *second; /* second may be NULL */
-    Py_ssize_t count;
-} inputs;
-
-static void inputs_clear(inputs *in)
+static PyObject *tokenizer_encode(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    Py_XDECREF(in->texts);
-    Py_XDECREF(in->pairs);
-    Py_XDECREF(in->rows);
-    PyMem_Free(in->first);
-    PyMem_Free(in->second);
-}
-
-/* A row given as (text, text). */
-static int pair_of(inputs *in, PyObject *row, Py_ssize_t i)
-{
-    if (in->second == NULL) {
-        in->second = PyMem_Calloc((size_t)in->count, sizeof *in->second);
-        in->rows = PyList_New(0);
-        if (in->second == NULL)
-            PyErr_NoMemory();
-        if (in->second == NULL || in->rows == NULL)
-            return -1;
-    }
-    PyObject *both = PySequence_Tuple(row);
-    if (both == NULL)
-        return -1;
-    int failed = PyList_Append(in->rows, both) < 0;
-    Py_DECREF(both);
-    if (failed)
-        return -1;
-    if (PyTuple_Size(both) != 2) {
-        PyErr_Format(PyExc_TypeError,
-                     "row %zd holds %zd values: a row is a text or a pair of texts", i,
-                     PyTuple_Size(both));
-        return -1;
-    }
-    if (ft_python_text(PyTuple_GetItem(both, 0), "the first text of row", i, &in->first[i]) < 0 ||
-        ft_python_text(PyTuple_GetItem(both, 1), "the second text of row", i, &in->second[i]) < 0)
-        return -1;
-    return 0;
-}
-
-static int inputs_of(PyObject *texts, PyObject *pairs, inputs *in)
-{
-    in->texts = PySequence_Tuple(texts);
-    if (in->texts == NULL)
-        return -1;
-    in->count = PyTuple_Size(in->texts);
-    in->first = PyMem_Calloc((size_t)in->count + 1, sizeof *in->first);
-    if (in->first == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    if (pairs != Py_None) {
-        in->pairs = PySequence_Tuple(pairs);
-        in->second = PyMem_Calloc((size_t)in->count + 1, sizeof *in->second);
-        if (in->pairs == NULL)
-            return -1;
-        if (in->second == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        if (PyTuple_Size(in->pairs) != in->count) {
-            PyErr_Format(PyExc_ValueError,
-                         "batch length of `text`: %zd does not match batch length of `text_pair`: "
-                         "%zd.",
-                         in->count, PyTuple_Size(in->pairs));
-            return -1;
-        }
-    }
-    for (Py_ssize_t i = 0; i < in->count; i++) {
-        PyObject *row = PyTuple_GetItem(in->texts, i);
-        if (in->pairs == NULL && (PyTuple_Check(row) || PyList_Check(row))) {
-            if (pair_of(in, row, i) < 0)
-                return -1;
-            continue;
-        }
-        if (ft_python_text(row, "text", i, &in->first[i]) < 0)
-            return -1;
-        if (in->pairs != NULL &&
-            ft_python_text(PyTuple_GetItem(in->pairs, i), "text_pair", i, &in->second[i]) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static PyObject *tokenizer_encode(PyObject *object, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"texts",      "pairs",      "add_special_tokens",
-                            "truncation", "max_length", "truncate_left",
-                            "threads",    NULL};
-    ft_tokenizer_object *self = (ft_tokenizer_object *)object;
-    PyObject *texts, *pairs = Py_None;
-    int special_tokens = 1, truncation = FT_TRUNCATE_NOT, left = 0, threads = 0;
-    long long max_length = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OpiLpi:encode", names, &texts, &pairs,
-                                     &special_tokens, &truncation, &max_length, &left, &threads))
-        return NULL;
-    if (max_length < 0 || truncation < FT_TRUNCATE_NOT || truncation > FT_TRUNCATE_ONLY_SECOND) {
-        PyErr_SetString(PyExc_ValueError, "max_length must not be negative, truncation is 0 to 3");
+    ft_module_state *state = ft_python_state(Py_TYPE(object));
+    if (count != 4 || !Py_IS_TYPE(args[0], state->encode_options_type)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "encode() takes an EncodeOptions, texts, pairs and is_batch");
         return NULL;
     }
-    inputs in = {0};
-    ft_encoding_object *result = NULL;
-    if (inputs_of(texts, pairs, &in) < 0)
-        goto done;
-    result = ft_python_encoding(self);
-    if (result == NULL)
-        goto done;
-    ft_encode_options options = {special_tokens, (ft_truncation)truncation, max_length, left,
-                                 threads};
-    ft_status status;
-    Py_BEGIN_ALLOW_THREADS;
-    status = ft_tokenizer_encode(self->tokenizer, in.first, in.second, in.count, &options,
-                                 &result->encoding);
-    Py_END_ALLOW_THREADS;
-    if (status != FT_OK) {
-        ft_python_raise(status);
-        Py_CLEAR(result);
-    }
-done:
-    inputs_clear(&in);
-    return (PyObject *)result;
+    int is_batch = PyObject_IsTrue(args[3]);
+    if (is_batch < 0)
+        return NULL;
+    return ft_python_encode((ft_tokenizer_object *)object, (ft_encode_options_object *)args[0],
+                            args[1], args[2], is_batch, 0);
 }
 
 static PyObject *tokenizer_normalize(PyObject *object, PyObject *text)
 {
     ft_text in;
     ft_text_buffer buffer = {0};
-    if (ft_python_text(text, "text", 0, &in) < 0)
+    if (ft_python_text(text, "text", -1, &in) < 0)
         return NULL;
     ft_status status =
         ft_normalize(ft_tokenizer_normalizer(((ft_tokenizer_object *)object)->tokenizer), in.bytes,
@@ -295,10 +180,11 @@ static PyObject *tokenizer_normalize(PyObject *object, PyObject *text)
 }
 
 static PyMethodDef tokenizer_methods[] = {
-    {"encode", FT_METHOD(tokenizer_encode), METH_VARARGS | METH_KEYWORDS,
-     "encode(texts, pairs=None, add_special_tokens=True, truncation=0, max_length=0,\n"
-     "       truncate_left=False, threads=0) -> Encoding\n\n"
-     "texts: a list or tuple of str, or of pairs of str where pairs is None."},
+    {"encode", FT_METHOD(tokenizer_encode), METH_FASTCALL,
+     "encode(options, texts, pairs, is_batch) -> Encoding\n\n"
+     "texts: one text, or a list or tuple of them where is_batch; a text is a str, or a list of\n"
+     "words where the options say so. pairs: the same for second texts, or None; then a row of a\n"
+     "batch may be a pair of texts itself."},
     {"normalize", tokenizer_normalize, METH_O, "normalize(text) -> str"},
     {NULL, NULL, 0, NULL},
 };

@@ -115,6 +115,8 @@ bool ft_added_tokens_next(const ft_added_tokens *set, const uint8_t *text, size_
     while ((token = find(set, text, length, &cursor->at)) != NULL) {
         size_t start = cursor->at, stop = start + token->length, other;
         cursor->at = stop;
+        if (token->special && cursor->pass_special)
+            continue;
         if (token->single_word &&
             ((start > 0 && flags_before(text, start, &other) & FT_UNICODE_WORD) ||
              (stop < length && flags_after(text, stop, &other) & FT_UNICODE_WORD)))
@@ -129,7 +131,7 @@ bool ft_added_tokens_next(const ft_added_tokens *set, const uint8_t *text, size_
             while (stop < length && flags_after(text, stop, &other) & FT_UNICODE_SPACE)
                 stop = other;
         cursor->taken = stop;
-        *match = (ft_added_match){start, stop, token->id};
+        *match = (ft_added_match){start, stop, token->id, stop - start > token->length};
         return true;
     }
     return false;

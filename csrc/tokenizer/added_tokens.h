@@ -17,6 +17,7 @@ typedef struct ft_added_token {
     bool lstrip;      /* takes the white space on its left */
     bool rstrip;      /* takes the white space on its right */
     bool normalized;  /* looked for in the normalised text */
+    bool special;     /* may be asked to be left in the text */
 } ft_added_token;
 
 /* Tokens that are looked for together: the leftmost that matches, of those the longest. */
@@ -36,12 +37,14 @@ void ft_added_tokens_clear(ft_added_tokens *set);
 typedef struct ft_added_match {
     size_t start, stop; /* bytes; the white space it takes included */
     int32_t id;
+    bool spaced; /* it has taken white space */
 } ft_added_match;
 
 /* Where the search stands: zero-initialise it. */
 typedef struct ft_added_cursor {
-    size_t at;    /* where to look for the next token */
-    size_t taken; /* the end of the last match */
+    size_t at;         /* where to look for the next token */
+    size_t taken;      /* the end of the last match */
+    bool pass_special; /* set by the caller: special tokens are passed over */
 } ft_added_cursor;
 
 /* The next match in the text, valid UTF-8; false where there is none. */

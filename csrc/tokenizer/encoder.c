@@ -1,6 +1,5 @@
 #include "tokenizer/encoder.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "common/memory.h"
@@ -37,8 +36,8 @@ void ft_encoder_destroy(ft_encoder *encoder)
     ft_text_buffer_clear(&encoder->text);
     ft_release(encoder->words);
     ft_release(encoder->many);
-    ft_release(encoder->first.data);
-    ft_release(encoder->second.data);
+    ft_trace_clear(&encoder->traces[0]);
+    ft_trace_clear(&encoder->traces[1]);
     ft_release(encoder);
 }
 
@@ -53,13 +52,13 @@ static ft_status encode_normalized(const ft_rules *rules, const uint8_t *text, s
         if (!(flags & (FT_UNICODE_SPACE | FT_UNICODE_PUNCTUATION)))
             continue;
         if (at > word)
-            FT_FORWARD(ft_wordpiece_match(&rules->model, word, (size_t)(at - word), out));
+            FT_FORWARD(ft_wordpiece_match(&rules->model, word, (size_t)(at - word), out, NULL));
         if (!(flags & FT_UNICODE_SPACE))
-            FT_FORWARD(ft_wordpiece_match(&rules->model, at, (size_t)(p - at), out));
+            FT_FORWARD(ft_wordpiece_match(&rules->model, at, (size_t)(p - at), out, NULL));
         word = p;
     }
     if (end > word)
-        FT_FORWARD(ft_wordpiece_match(&rules->model, word, (size_t)(end - word), out));
+        FT_FORWARD(ft_wordpiece_match(&rules->model, word, (size_t)(end - word), out, NULL));
     return FT_OK;
 }
 
@@ -221,7 +220,7 @@ static ft_status encode_stretch_normalized(ft_encoder *encoder, const uint8_t *t
     length = encoder->text.length;
     if (length == 0)
         return FT_OK;
-    ft_added_cursor cursor = {0};
+    ft_added_cursor cursor = {.pass_special = encoder->pass_special};
     ft_added_match match;
     size_t done = 0;
     while (ft_added_tokens_next(&rules->normalized, text, length, &cursor, &match)) {
@@ -239,7 +238,7 @@ ft_status ft_encoder_encode(ft_encoder *encoder, const uint8_t *text, size_t len
     const ft_rules *rules = encoder->rules;
     ft_status (*encode)(ft_encoder *, const uint8_t *, size_t, ft_ids *) =
         rules->normalized.count > 0 ? encode_stretch_normalized : encode_stretch;
-    ft_added_cursor cursor = {0};
+    ft_added_cursor cursor = {.pass_special = encoder->pass_special};
     ft_added_match match;
     size_t done = 0;
     while (ft_added_tokens_next(&rules->raw, text, length, &cursor, &match)) {

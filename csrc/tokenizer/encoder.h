@@ -3,18 +3,11 @@
 #ifndef FT_TOKENIZER_ENCODER_H
 #define FT_TOKENIZER_ENCODER_H
 
-#include "tokenizer/added_tokens.h"
-#include "tokenizer/normalize.h"
-#include "tokenizer/reserve.h"
-#include "tokenizer/wordpiece.h"
+#include <stdbool.h>
 
-typedef struct ft_rules {
-    ft_normalizer normalizer;
-    ft_wordpiece model;
-    ft_added_tokens raw;        /* added tokens looked for in the text as it is */
-    ft_added_tokens normalized; /* and in the normalised text */
-    int32_t ascii[128];         /* the id of each ASCII punctuation mark */
-} ft_rules;
+#include "tokenizer/reserve.h"
+#include "tokenizer/rules.h"
+#include "tokenizer/trace.h"
 
 /* What a short word of raw text becomes, kept because most words come again. One half cache line.
  */
@@ -27,8 +20,8 @@ typedef struct ft_word {
 
 enum {
     FT_WORD_BYTES = 16, /* longer words are not kept */
-#ifdef FT_FUZZING /* so little that a short text fills it */
-    FT_WORD_SET_BITS = 2,
+#ifdef FT_FUZZING
+    FT_WORD_SET_BITS = 2, /* so little memory that a short text fills it */
     FT_WORD_MANY = 1 << 5,
 #else
     FT_WORD_SET_BITS = 14,
@@ -42,7 +35,8 @@ typedef struct ft_encoder {
     ft_word *words; /* [1 << FT_WORD_SET_BITS, 2]: a set is two words that share a cache line */
     int32_t *many;  /* [FT_WORD_MANY] */
     size_t many_count;
-    ft_ids first, second;    /* scratch of whoever encodes rows */
+    bool pass_special;       /* set by the caller: special tokens in a text are text */
+    ft_trace traces[2];      /* scratch of whoever encodes rows: of the first and second text */
     struct ft_encoder *next; /* in a list of idle encoders */
 } ft_encoder;
 

@@ -16,11 +16,20 @@ enum {
     LONGEST_OUTPUT = 256,
 };
 
+/* A mark that waits for the next starter. */
+typedef struct ft_mark {
+    uint32_t code;
+    uint32_t source;
+    uint8_t class; /* the canonical combining class */
+    bool first;    /* the first code point that its source decomposes to */
+} ft_mark;
+
 void ft_text_buffer_clear(ft_text_buffer *buffer)
 {
     ft_release(buffer->bytes);
+    ft_release(buffer->sources);
     ft_release(buffer->marks);
-    *buffer = (ft_text_buffer){0};
+    *buffer = (ft_text_buffer){.traced = buffer->traced};
 }
 
 /* The last stage: lower case, into the text. */
@@ -28,29 +37,52 @@ static ft_status put(const ft_normalizer *normalizer, uint32_t code, ft_text_buf
 {
     FT_FORWARD(ft_reserve((void **)&out->bytes, 1, out->length, LONGEST_OUTPUT, &out->capacity));
     const ft_unicode_record *record = ft_unicode_of(code);
+    size_t before = out->length;
     if (normalizer->lowercase && record->lowered_length > 0)
         for (size_t i = 0; i < record->lowered_length; i++)
             out->length +=
                 ft_utf8_put(ft_unicode_points[record->lowered + i], out->bytes + out->length);
     else
         out->length += ft_utf8_put(code, out->bytes + out->length);
+    if (out->traced) {
+        FT_FORWARD(ft_reserve((void **)&out->sources, sizeof *out->sources, before, LONGEST_OUTPUT,
+                              &out->sources_capacity));
+        for (size_t i = before; i < out->length; i++)
+            out->sources[i] = out->source;
+    }
     return FT_OK;
 }
 
-/* Writes the marks that wait, in canonical order: by combining class, equal ones as they came. Each
- * is kept as its class above its code point. One pass a class bounds the time for a long run. */
+static ft_status put_unless_mark(const ft_normalizer *normalizer, uint32_t code,
+                                 ft_text_buffer *out)
+{
+    return ft_unicode_of(code)->flags & FT_UNICODE_MARK ? FT_OK : put(normalizer, code, out);
+}
+
+/* Writes the marks that wait, in canonical order: by combining class, equal ones as they came. One
+ * pass a class bounds the time for a long run.
+ *
+ * A mark's source is the one in its place, not its own: the Hugging Face library pairs what comes
+ * out of NFD with what went in by position, where order has changed too. */
 static ft_status flush_marks(const ft_normalizer *normalizer, size_t *waiting, ft_text_buffer *out)
 {
+    const ft_mark *marks = out->marks;
+    size_t place = 0;
     uint32_t next = 0;
     while (*waiting > 0) {
         uint32_t now = next;
         next = UINT32_MAX;
         for (size_t i = 0; i < *waiting; i++) {
-            uint32_t class = (uint32_t)(out->marks[i] >> 32);
-            if (class == now)
-                FT_FORWARD(put(normalizer, (uint32_t)out->marks[i], out));
-            else if (class > now && class < next)
-                next = class;
+            if (marks[i].class == now) {
+                if (out->traced && marks[i].first) {
+                    while (!marks[place].first)
+                        place++;
+                    out->source = marks[place++].source;
+                }
+                FT_FORWARD(put_unless_mark(normalizer, marks[i].code, out));
+            } else if (marks[i].class > now && marks[i].class < next) {
+                next = marks[i].class;
+            }
         }
         if (next == UINT32_MAX)
             *waiting = 0;
@@ -59,44 +91,48 @@ static ft_status flush_marks(const ft_normalizer *normalizer, size_t *waiting, f
 }
 
 /* One code point of a decomposition: starters are written, marks wait for the next starter. */
-static ft_status put_decomposed(const ft_normalizer *normalizer, uint32_t code, size_t *waiting,
-                                ft_text_buffer *out)
+static ft_status put_decomposed(const ft_normalizer *normalizer, uint32_t code, uint32_t source,
+                                bool first, size_t *waiting, ft_text_buffer *out)
 {
     const ft_unicode_record *record = ft_unicode_of(code);
     if (record->combining_class == 0) {
         if (*waiting > 0)
             FT_FORWARD(flush_marks(normalizer, waiting, out));
-        return record->flags & FT_UNICODE_MARK ? FT_OK : put(normalizer, code, out);
+        out->source = source;
+        return put_unless_mark(normalizer, code, out);
     }
-    /* Dropping a mark before the marks are ordered leaves the others in the same order. */
-    if (record->flags & FT_UNICODE_MARK)
+    /* Dropping a mark before the marks are ordered leaves the others in the same order, but the
+     * sources' places need it. */
+    if (record->flags & FT_UNICODE_MARK && !out->traced)
         return FT_OK;
     FT_FORWARD(
         ft_reserve((void **)&out->marks, sizeof *out->marks, *waiting, 1, &out->marks_capacity));
-    out->marks[(*waiting)++] = (uint64_t)record->combining_class << 32 | code;
+    out->marks[(*waiting)++] = (ft_mark){code, source, record->combining_class, first};
     return FT_OK;
 }
 
-static ft_status decompose(const ft_normalizer *normalizer, uint32_t code, size_t *waiting,
-                           ft_text_buffer *out)
+static ft_status decompose(const ft_normalizer *normalizer, uint32_t code, uint32_t source,
+                           size_t *waiting, ft_text_buffer *out)
 {
     if (code >= HANGUL_FIRST && code <= HANGUL_LAST) {
         uint32_t syllable = code - HANGUL_FIRST;
         uint32_t trailing = syllable % HANGUL_TRAILINGS;
         uint32_t vowel = syllable / HANGUL_TRAILINGS % HANGUL_VOWELS;
         uint32_t leading = syllable / (HANGUL_TRAILINGS * HANGUL_VOWELS);
-        FT_FORWARD(put_decomposed(normalizer, HANGUL_LEADING + leading, waiting, out));
-        FT_FORWARD(put_decomposed(normalizer, HANGUL_VOWEL + vowel, waiting, out));
+        FT_FORWARD(
+            put_decomposed(normalizer, HANGUL_LEADING + leading, source, true, waiting, out));
+        FT_FORWARD(put_decomposed(normalizer, HANGUL_VOWEL + vowel, source, false, waiting, out));
         if (trailing > 0)
-            FT_FORWARD(put_decomposed(normalizer, HANGUL_TRAILING + trailing, waiting, out));
+            FT_FORWARD(put_decomposed(normalizer, HANGUL_TRAILING + trailing, source, false,
+                                      waiting, out));
         return FT_OK;
     }
     const ft_unicode_record *record = ft_unicode_of(code);
     if (record->decomposed_length == 0)
-        return put_decomposed(normalizer, code, waiting, out);
+        return put_decomposed(normalizer, code, source, true, waiting, out);
     for (size_t i = 0; i < record->decomposed_length; i++)
-        FT_FORWARD(
-            put_decomposed(normalizer, ft_unicode_points[record->decomposed + i], waiting, out));
+        FT_FORWARD(put_decomposed(normalizer, ft_unicode_points[record->decomposed + i], source,
+                                  i == 0, waiting, out));
     return FT_OK;
 }
 
@@ -106,7 +142,7 @@ ft_status ft_normalize(const ft_normalizer *normalizer, const uint8_t *text, siz
     const uint8_t *end = text + length;
     size_t waiting = 0;
     out->length = 0;
-    while (text < end) {
+    for (uint32_t source = 0; text < end; source++) {
         uint32_t code = ft_utf8_next(&text);
         const ft_unicode_record *record = ft_unicode_of(code);
         if (normalizer->clean_text) {
@@ -117,6 +153,7 @@ ft_status ft_normalize(const ft_normalizer *normalizer, const uint8_t *text, siz
         }
         bool spaced = normalizer->space_cjk && record->flags & FT_UNICODE_CJK;
         if (!normalizer->strip_accents) {
+            out->source = source;
             if (spaced)
                 FT_FORWARD(put(normalizer, ' ', out));
             FT_FORWARD(put(normalizer, code, out));
@@ -125,10 +162,10 @@ ft_status ft_normalize(const ft_normalizer *normalizer, const uint8_t *text, siz
             continue;
         }
         if (spaced)
-            FT_FORWARD(put_decomposed(normalizer, ' ', &waiting, out));
-        FT_FORWARD(decompose(normalizer, code, &waiting, out));
+            FT_FORWARD(put_decomposed(normalizer, ' ', source, true, &waiting, out));
+        FT_FORWARD(decompose(normalizer, code, source, &waiting, out));
         if (spaced)
-            FT_FORWARD(put_decomposed(normalizer, ' ', &waiting, out));
+            FT_FORWARD(put_decomposed(normalizer, ' ', source, true, &waiting, out));
     }
     return flush_marks(normalizer, &waiting, out);
 }

@@ -32,4 +32,17 @@ static inline ft_status ft_ids_reserve(ft_ids *ids, size_t more)
     return ft_reserve((void **)&ids->data, sizeof *ids->data, ids->count, more, &ids->capacity);
 }
 
+/* The same, of sizes. */
+typedef struct ft_sizes {
+    size_t *data;
+    size_t count;
+    size_t capacity;
+} ft_sizes;
+
+static inline ft_status ft_sizes_reserve(ft_sizes *sizes, size_t more)
+{
+    return ft_reserve((void **)&sizes->data, sizeof *sizes->data, sizes->count, more,
+                      &sizes->capacity);
+}
+
 #endif

@@ -10,6 +10,8 @@
 #include "common/status.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/normalize.h"
+#include "tokenizer/trace.h"
+#include "tokenizer/truncation.h"
 #include "tokenizer/vocabulary.h"
 
 /* How special tokens are put around the texts of a row: a list of pieces, in order. */
@@ -51,41 +53,60 @@ typedef struct ft_text {
     size_t length;
 } ft_text;
 
-typedef enum ft_truncation {
-    FT_TRUNCATE_NOT,
-    FT_TRUNCATE_LONGEST_FIRST,
-    FT_TRUNCATE_ONLY_FIRST,
-    FT_TRUNCATE_ONLY_SECOND,
-} ft_truncation;
+/* The first or the second texts of rows. */
+typedef struct ft_texts {
+    const ft_text *texts; /* NULL: no row has one */
+    /* NULL: row r's text is texts[r]. Otherwise [rows + 1]: it was split before, into the words
+     * texts[words[r]..words[r + 1]). */
+    const int64_t *words;
+} ft_texts;
 
 typedef struct ft_encode_options {
     bool special_tokens;
+    bool pass_special; /* special tokens in a text are text like any other */
+    bool overflow;     /* what truncation cuts off becomes further rows */
+    bool trace;        /* keep where each token comes from */
     ft_truncation truncation;
-    int64_t max_length; /* of a row, special tokens included; not negative */
-    bool truncate_left; /* drop a text's first tokens, not its last */
-    int threads;        /* 0: as many as there are processors and the texts are worth */
+    int threads; /* 0: as many as there are processors and the texts are worth */
 } ft_encode_options;
 
-/* Rows of ids, end to end. */
+typedef struct ft_row {
+    int64_t end;        /* its ids begin where the row before ends, and end here */
+    int64_t sample;     /* the texts it is of */
+    int32_t lengths[2]; /* tokens of the first and the second text; -1: no second text */
+    bool overflow;      /* not its texts' first row */
+} ft_row;
+
+/* Rows of tokens, end to end. */
 typedef struct ft_encoding {
-    int64_t rows;
-    int32_t *ids;     /* [offsets[rows]] */
-    int64_t *offsets; /* [rows + 1]: row r is ids[offsets[r]..offsets[r + 1]) */
-    int32_t *lengths; /* [rows, 2]: tokens of the first and the second text; -1: no second text */
+    int64_t count;
+    ft_row *rows;    /* [count] */
+    ft_trace tokens; /* where they come from only if options.trace */
     bool special_tokens;
     ft_template single, pair;
 } ft_encoding;
 
-/* Encodes rows of texts. `second` is NULL, or [rows]. Release the result with ft_encoding_clear. */
-ft_status ft_tokenizer_encode(ft_tokenizer *tokenizer, const ft_text *first, const ft_text *second,
-                              int64_t rows, const ft_encode_options *options, ft_encoding *out);
+/* Encodes rows of texts. Release the result with ft_encoding_clear. */
+ft_status ft_tokenizer_encode(ft_tokenizer *tokenizer, const ft_texts *first,
+                              const ft_texts *second, int64_t rows,
+                              const ft_encode_options *options, ft_encoding *out);
 
 void ft_encoding_clear(ft_encoding *encoding);
+
+static inline int64_t ft_encoding_begin(const ft_encoding *encoding, int64_t row)
+{
+    return row > 0 ? encoding->rows[row - 1].end : 0;
+}
+
+static inline int64_t ft_encoding_length(const ft_encoding *encoding, int64_t row)
+{
+    return encoding->rows[row].end - ft_encoding_begin(encoding, row);
+}
 
 /* The template that row r was made with. */
 static inline const ft_template *ft_encoding_template(const ft_encoding *encoding, int64_t row)
 {
-    return encoding->lengths[2 * row + 1] < 0 ? &encoding->single : &encoding->pair;
+    return encoding->rows[row].lengths[1] < 0 ? &encoding->single : &encoding->pair;
 }
 
 #endif

@@ -47,9 +47,11 @@ static size_t longest_match(const ft_wordpiece *model, const uint8_t *word, size
 }
 
 ft_status ft_wordpiece_match(const ft_wordpiece *model, const uint8_t *word, size_t length,
-                             ft_ids *out)
+                             ft_ids *out, ft_sizes *ends)
 {
     FT_FORWARD(ft_ids_reserve(out, length + 1));
+    if (ends != NULL)
+        FT_FORWARD(ft_sizes_reserve(ends, length + 1));
     size_t before = out->count, characters = 0;
     for (size_t i = 0; i < length; i++)
         characters += (word[i] & 0xC0) != 0x80;
@@ -59,11 +61,17 @@ ft_status ft_wordpiece_match(const ft_wordpiece *model, const uint8_t *word, siz
         size_t matched = longest_match(model, word, length, start, &id);
         known = matched > 0;
         start += matched;
+        if (ends != NULL)
+            ends->data[ends->count + out->count - before] = start;
         out->data[out->count++] = id;
     }
     if (!known) {
         out->data[before] = model->unknown;
         out->count = before + 1;
+        if (ends != NULL)
+            ends->data[ends->count] = length;
     }
+    if (ends != NULL)
+        ends->count += out->count - before;
     return FT_OK;
 }

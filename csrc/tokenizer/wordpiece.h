@@ -15,8 +15,9 @@ typedef struct ft_wordpiece {
     uint64_t prefix_hash;
 } ft_wordpiece;
 
-/* Adds the ids of a word, valid UTF-8 and not empty. */
+/* Adds the ids of a word, valid UTF-8 and not empty; and to `ends`, unless it is NULL, the byte of
+ * the word that each piece ends before. */
 ft_status ft_wordpiece_match(const ft_wordpiece *model, const uint8_t *word, size_t length,
-                             ft_ids *out);
+                             ft_ids *out, ft_sizes *ends);
 
 #endif

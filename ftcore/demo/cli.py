@@ -135,7 +135,8 @@ def _train(options: argparse.Namespace, task: Any, title: str, name: str, pretra
         raise CommandError(f"--model {options.model}: {error}") from error
 
     def tokenize(rows: dict[str, list[str]]) -> Any:
-        return tokenizer(*(rows[column] for column in task.texts), truncation=True)
+        first, second = [*(rows[column] for column in task.texts), None][:2]
+        return tokenizer(first, second, truncation=True)
 
     train = task.train.map(tokenize, batched=True)
     validation = task.validation.map(tokenize, batched=True)
@@ -193,7 +194,8 @@ def _show_examples(folder: pathlib.Path, task: Any) -> None:
     model = ftcore.AutoModelForSequenceClassification.from_pretrained(str(folder))
     rows = task.validation.select(range(min(EXAMPLES_SHOWN, len(task.validation))))
     texts = [list(rows[column]) for column in task.texts]
-    batch = tokenizer(*texts, truncation=True, padding=True, return_tensors="np")
+    first, second = [*texts, None][:2]
+    batch = tokenizer(first, second, truncation=True, padding=True, return_tensors="np")
     output: Any = model(**batch)
     predictions = np.argmax(np.asarray(output.logits), axis=-1)
     print(f"\nthe saved model, loaded again from {folder}:")

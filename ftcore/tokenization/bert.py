@@ -11,6 +11,7 @@ from ftcore.tokenization.added_token import AddedToken
 from ftcore.tokenization.files import Checkpoint, File, read_file, split_hub_options
 from ftcore.tokenization.pipeline import Pipeline, bert_templates
 from ftcore.tokenization.special_tokens import NAMES, named_tokens
+from ftcore.tokenization.token_ids import TokenIds
 from ftcore.tokenization.tokenizer_json import TokenizerJson, parse_tokenizer_json
 from ftcore.tokenization.wordpiece import COMMON_OPTIONS, WordPieceTokenizer
 
@@ -171,15 +172,16 @@ class BertTokenizer(WordPieceTokenizer):
             tokenize_chinese_chars=bool(options.get("tokenize_chinese_chars", True)),
             strip_accents=None if strip_accents is None else bool(strip_accents),
         )
+        pipeline.add(added_tokens)
+        ids = TokenIds(vocab, pipeline.added_tokens)
         for name in ("unk_token", "cls_token", "sep_token", "pad_token"):
             token = special.get(name)
-            if token is not None and token.content not in vocab:
+            if token is not None and ids.get(token.content) is None:
                 raise ValueError(
                     f"{source} has no {token.content!r}, which is the tokenizer's {name}"
                 )
         cls, sep = special["cls_token"].content, special["sep_token"].content
-        pipeline.single, pipeline.pair = bert_templates((cls, vocab[cls]), (sep, vocab[sep]))
-        pipeline.add(added_tokens)
+        pipeline.single, pipeline.pair = bert_templates((cls, ids[cls]), (sep, ids[sep]))
         super().__init__(
             pipeline,
             special,

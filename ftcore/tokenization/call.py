@@ -2,75 +2,79 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from ftcore._core import Encoding, Tokenizer
+import numpy as np
+
+from ftcore._core import EncodeOptions, Tokenizer
+from ftcore._core import Encoding as Rows
 from ftcore.tokenization import strategies
 from ftcore.tokenization.batch_encoding import BatchEncoding, check_tensor_type
+from ftcore.tokenization.encoding import Encoding
+from ftcore.tokenization.pipeline import Pipeline
 from ftcore.tokenization.special_tokens import SpecialTokens
 
 logger = logging.getLogger("ftcore.tokenization")
 
-Text = str | Sequence[str] | Sequence[Sequence[str]]
+Text = str | Sequence[str] | Sequence[Sequence[str]] | Sequence[Sequence[Sequence[str]]]
 
-# A column's place in this list is its number in the C core.
-_COLUMNS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask")
-_CHOICES = {
-    wanted: (
-        (0, *(i for i, is_wanted in enumerate(wanted, 1) if is_wanted)),
-        ("input_ids", *(name for name, w in zip(_COLUMNS[1:], wanted, strict=True) if w)),
-    )
-    for wanted in itertools.product((False, True), repeat=3)
-}
-"""Which of the columns after input_ids are wanted: the numbers and the names of all."""
-_UNSUPPORTED: dict[str, Any] = {
-    "is_split_into_words": False,
-    "return_offsets_mapping": False,
-    "return_overflowing_tokens": False,
-    "split_special_tokens": False,
-    "stride": 0,
-    "text_pair_target": None,
-    "text_target": None,
-}
+# Columns by their numbers in the C core.
+_IDS, _TYPES, _MASK, _SPECIAL, _SEQUENCES, _WORDS, _OFFSETS = range(7)
 _INPUT_ERROR = (
-    "text input must be of type `str` (single example), `list[str]` (batch of examples) or a list "
-    "of pairs of `str`"
+    "text input must be of type `str` (single example), `list[str]` (batch, or one example split "
+    "into words with is_split_into_words=True) or lists of them, or of pairs of them"
 )
 
 
-def _refuse_unsupported(caller: str, options: Mapping[str, Any]) -> None:
-    """TypeError for an option that does not exist, ValueError for one that ftcore lacks."""
-    for name, value in options.items():
-        if name not in _UNSUPPORTED:
-            raise TypeError(f"{caller}() got an unexpected keyword argument {name!r}")
-        if value is not None and value != _UNSUPPORTED[name]:
-            raise ValueError(
-                f"{name}={value!r} is not supported by ftcore's tokenizers; "
-                f"leave it at {_UNSUPPORTED[name]!r}, or use transformers' tokenizer"
-            )
+class _Plan(NamedTuple):
+    """A call's options, understood: for all calls with the same."""
+
+    options: EncodeOptions
+    model_input_names: list[str]
+    """The tokenizer's when this was made."""
+    split_words: bool
+    squeeze: bool
+    """One text gives one row, not a list of one."""
+    return_length: bool
+    overflow: bool
+    return_tensors: str | None
+    limit: float
+    """Tokens of a row, above which a warning is due."""
 
 
-def _is_batch(text: Any, text_pair: Any) -> bool:
+def _is_text(value: Any, depth: int = 3) -> bool:
+    """Whether a value can be a text, or lists of them, going by the first of each."""
+    if isinstance(value, str):
+        return True
+    if not isinstance(value, (list, tuple)):
+        return False
+    return len(value) == 0 or (depth > 0 and _is_text(value[0], depth - 1))
+
+
+def _is_batch(text: Any, text_pair: Any, split_words: bool) -> bool:
     """Whether a call's texts are a batch. Raises as transformers does for what is no text."""
     for value in (text, text_pair) if text_pair is not None else (text,):
-        is_list = isinstance(value, (list, tuple))
-        if not isinstance(value, str) and not (
-            is_list and (len(value) == 0 or isinstance(value[0], (str, list, tuple)))
-        ):
+        if not _is_text(value):
             raise ValueError(f"{_INPUT_ERROR}, not {type(value).__name__}")
-    if isinstance(text, str):
-        if text_pair is not None and not isinstance(text_pair, str):
-            raise TypeError("`text_pair` must be a str where `text` is one")
-        return False
-    if isinstance(text_pair, str):
+    if isinstance(text, str) and split_words:
+        raise TypeError("with is_split_into_words=True a text must be a list of words, not a str")
+    is_list = isinstance(text, (list, tuple))
+    is_batch = is_list and (not split_words or (bool(text) and not isinstance(text[0], str)))
+    if is_batch and isinstance(text_pair, str):
         raise TypeError(
             "when tokenizing batches of text, `text_pair` must be a list or tuple with the same "
             "length as `text`."
         )
-    return True
+    if (
+        not is_batch
+        and not split_words
+        and text_pair is not None
+        and not isinstance(text_pair, str)
+    ):
+        raise TypeError("`text_pair` must be a str where `text` is one")
+    return is_batch
 
 
 class Call(SpecialTokens):
@@ -80,109 +84,259 @@ class Call(SpecialTokens):
     model_max_length: int
     padding_side: str
     truncation_side: str
+    split_special_tokens: bool
     _core: Tokenizer
+    _pipeline: Pipeline
+    _plans: dict[Any, _Plan]
     _warned_too_long: bool
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self.__dict__["_plans"] = {}  # they may depend on it
 
     def __call__(
         self,
         text: Text | None = None,
         text_pair: Text | None = None,
-        *,
+        text_target: Text | None = None,
+        text_pair_target: Text | None = None,
         add_special_tokens: bool = True,
         padding: bool | str = False,
         truncation: bool | str | None = None,
         max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
         pad_to_multiple_of: int | None = None,
         padding_side: str | None = None,
         return_tensors: str | None = None,
         return_token_type_ids: bool | None = None,
         return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
         return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
         return_length: bool = False,
         verbose: bool = True,
-        **unsupported: Any,
+        split_special_tokens: bool | None = None,
     ) -> BatchEncoding:
         """Encodes one text, a pair, or a batch of either.
 
         ``text`` is a str, a list of str, or a list of pairs of str; ``text_pair`` holds the second
-        texts. Returns ``input_ids``, ``token_type_ids`` and ``attention_mask`` (which of them,
-        ``model_input_names`` says) as lists, or as int64 arrays or tensors [rows, length].
+        texts. With ``is_split_into_words`` a list of words stands for each str. Returns
+        ``input_ids``, ``token_type_ids`` and ``attention_mask`` (which of them,
+        ``model_input_names`` says) as lists, or as int64 arrays or tensors [rows, length]; and
+        where it is asked for ``special_tokens_mask``, ``offset_mapping`` (characters
+        [start, end) of each token) and ``length``. With ``return_overflowing_tokens`` what
+        truncation cuts off becomes further rows, each beginning with the last ``stride`` tokens of
+        the one before; ``overflow_to_sample_mapping`` says which text each row is of. The ids of
+        ``text_target`` are returned as ``labels``.
 
-        Raises ValueError for an option that is not supported or out of range and for texts that a
-        truncation strategy cannot shorten, TypeError for what is not a text.
+        Raises ValueError for an option that is out of range and for texts that a truncation
+        strategy cannot shorten, TypeError for what is not a text.
         """
-        if unsupported:
-            _refuse_unsupported("__call__", unsupported)
-        if text is None:
-            raise ValueError("You need to specify `text`.")
-        is_batch = _is_batch(text, text_pair)
+        # Identity tells True from 1, which the strategies do not take.
+        key = (
+            add_special_tokens,
+            padding,
+            padding.__class__,
+            truncation,
+            truncation.__class__,
+            max_length,
+            stride,
+            is_split_into_words,
+            pad_to_multiple_of,
+            padding_side,
+            return_tensors,
+            return_token_type_ids,
+            return_attention_mask,
+            return_overflowing_tokens,
+            return_special_tokens_mask,
+            return_offsets_mapping,
+            return_length,
+            verbose,
+            split_special_tokens,
+        )
+        try:
+            plan = self._plans.get(key)
+        except TypeError:  # an option of a type that has no hash: let the check name it
+            plan = None
+        if plan is None or plan.model_input_names != self.model_input_names:
+            plan = self._plan(key)
+        if text_target is not None:
+            return self._with_labels(text, text_pair, text_target, text_pair_target, plan)
+        return self._encode(text, text_pair, plan)
+
+    def _plan(self, key: tuple[Any, ...]) -> _Plan:
+        (
+            add_special_tokens,
+            padding,
+            _,
+            truncation,
+            _,
+            max_length,
+            stride,
+            is_split_into_words,
+            pad_to_multiple_of,
+            padding_side,
+            return_tensors,
+            return_token_type_ids,
+            return_attention_mask,
+            return_overflowing_tokens,
+            return_special_tokens_mask,
+            return_offsets_mapping,
+            return_length,
+            verbose,
+            split_special_tokens,
+        ) = key
         multiple = strategies.natural_number("pad_to_multiple_of", pad_to_multiple_of)
         how = strategies.understand(
             padding, truncation, max_length, multiple, self.model_max_length, verbose
         )
         return_tensors = check_tensor_type(return_tensors)
-        if how.padding != "do_not_pad" and self.pad_token is None:
+        pads = how.padding != "do_not_pad"
+        if pads and self.pad_token is None:
             raise ValueError(
                 "Asking to pad but the tokenizer does not have a padding token. Please set "
-                "`tokenizer.pad_token`."
+                "`tokenizer.pad_token`, for instance with "
+                "`tokenizer.add_special_tokens({'pad_token': '[PAD]'})`."
             )
         side = strategies.side("padding_side", padding_side or self.padding_side)
-        texts: Any = text if is_batch else [text]
-        pairs: Any = text_pair if is_batch else [text_pair] if text_pair else None
-        rows = self._core.encode(
-            texts,
-            pairs,
+        wanted = {
+            "input_ids": (_IDS, True),
+            "token_type_ids": (_TYPES, self._wants("token_type_ids", return_token_type_ids)),
+            "attention_mask": (_MASK, self._wants("attention_mask", return_attention_mask)),
+            "special_tokens_mask": (_SPECIAL, return_special_tokens_mask),
+            "offset_mapping": (_OFFSETS, return_offsets_mapping),
+        }
+        options = EncodeOptions(
+            tuple((name, column) for name, (column, is_wanted) in wanted.items() if is_wanted),
             add_special_tokens=add_special_tokens,
             truncation=strategies.TRUNCATION.index(how.truncation),
             max_length=min(how.max_length or 0, 2**62),
-            truncate_left=self.truncation_side == "left",
+            stride=min(strategies.natural_number("stride", stride) or 0, 2**62),
+            truncate_left=strategies.side("truncation_side", self.truncation_side) == "left",
+            overflow=return_overflowing_tokens,
+            split_special_tokens=(
+                self.split_special_tokens if split_special_tokens is None else split_special_tokens
+            ),
+            split_words=is_split_into_words,
+            padding=("do_not_pad", "longest", "max_length").index(how.padding),
+            pad_length=min(how.max_length or 0, 2**31),
+            pad_multiple=multiple or 1,
+            pad_left=side == "left",
+            pad_id=(self.pad_token_id or 0) if pads else 0,
+            pad_type=self.pad_token_type_id,
+            arrays=return_tensors is not None,
+            trace=return_offsets_mapping,
         )
-        wanted = (
-            self._wants("token_type_ids", return_token_type_ids),
-            self._wants("attention_mask", return_attention_mask),
-            bool(return_special_tokens_mask),
+        warns = verbose and how.max_length is None and self.model_max_length != 0
+        plan = _Plan(
+            options,
+            list(self.model_input_names),
+            split_words=bool(is_split_into_words),
+            squeeze=return_tensors is None and not return_overflowing_tokens,
+            return_length=bool(return_length),
+            overflow=bool(return_overflowing_tokens),
+            return_tensors=return_tensors,
+            limit=self.model_max_length if warns else float("inf"),
         )
-        longest = rows.longest
-        length = how.padded_length(longest, multiple)
-        even = length >= longest or rows.shortest == longest
-        data = self._columns(rows, wanted, length, side, return_tensors is not None and even)
-        if return_length:
-            data["length"] = [len(row) for row in data["input_ids"]]
-        if verbose and how.max_length is None and max(longest, length) > self.model_max_length:
-            self._warn_too_long(data["input_ids"])
-        if not is_batch and return_tensors is None:
-            data = {k: v if k == "length" else v[0] for k, v in data.items()}
-        return BatchEncoding(data, return_tensors)
+        if not (verbose and padding is True and max_length is not None):  # else it may have warned
+            self._plans[key] = plan
+        return plan
 
-    def _columns(
-        self,
-        rows: Encoding,
-        wanted: tuple[bool, bool, bool],
-        length: int,
-        side: str,
-        as_arrays: bool,
-    ) -> dict[str, Any]:
-        """The columns that are wanted of encoded rows, padded, as lists or as arrays."""
-        columns, names = _CHOICES[wanted]
-        pad_id = (self.pad_token_id if length else 0) or 0
-        make: Any = rows.arrays if as_arrays else rows.lists
-        made = make(columns, length, side == "left", pad_id, self.pad_token_type_id)
-        return dict(zip(names, made, strict=True))
+    def _encode(self, text: Any, text_pair: Any, plan: _Plan) -> BatchEncoding:
+        if text is None:
+            raise ValueError("You need to specify either `text` or `text_target`.")
+        is_batch = False
+        if type(text) is not str or text_pair is not None or plan.split_words:
+            is_batch = _is_batch(text, text_pair, plan.split_words)
+            if not is_batch and not text_pair:
+                text_pair = None  # an empty second text of a single row is none
+        rows = self._core.encode(plan.options, text, text_pair, is_batch)
+        data = rows.columns(plan.squeeze and not is_batch)
+        if plan.return_length:
+            data["length"] = np.maximum(np.diff(rows.offsets), rows.padded).tolist()
+        if plan.overflow:
+            data["overflow_to_sample_mapping"] = rows.samples.tolist()
+        if rows.width > plan.limit:
+            self._warn_too_long(rows)
+        batch = BatchEncoding.from_rows(data, rows, self)
+        return (
+            batch if plan.return_tensors is None else batch.convert_to_tensors(plan.return_tensors)
+        )
+
+    def _with_labels(
+        self, text: Any, text_pair: Any, target: Any, target_pair: Any, plan: _Plan
+    ) -> BatchEncoding:
+        labels = self._encode(target, target_pair, plan)
+        if text is None:
+            return labels
+        batch = self._encode(text, text_pair, plan)
+        batch["labels"] = labels["input_ids"]
+        return batch
 
     def _wants(self, column: str, asked: bool | None) -> bool:
         return column in self.model_input_names if asked is None else bool(asked)
 
-    def _warn_too_long(self, rows: Any) -> None:
-        length = next(len(row) for row in rows if len(row) > self.model_max_length)
-        if not self._warned_too_long and self.model_max_length != 0:
+    def _warn_too_long(self, rows: Rows) -> None:
+        if not self._warned_too_long:
+            lengths = np.diff(rows.offsets)
+            too_long = lengths[lengths > self.model_max_length]
             logger.warning(
                 "Token indices sequence length is longer than the specified maximum sequence "
                 "length for this model (%d > %d). Running this sequence through the model will "
                 "result in indexing errors",
-                length,
+                too_long[0] if too_long.size else rows.width,
                 self.model_max_length,
             )
         self._warned_too_long = True
+
+    def _encodings_of(self, rows: Rows) -> list[Encoding]:
+        """All that there is to know of encoded rows."""
+        rows = rows.traced()
+        ids, types, mask, special, sequences, words, offsets = (
+            rows.column(number) for number in range(7)
+        )
+        tokens = self._token_strings(rows, ids, special, mask)
+        columns = (ids, types, tokens, words, sequences, offsets, special, mask)
+        encodings = [Encoding(*row) for row in zip(*columns, strict=True)]
+        for encoding, is_pair in zip(encodings, rows.paired, strict=True):
+            encoding.n_sequences = 1 + is_pair
+        first: dict[int, Encoding] = {}
+        for sample, encoding in zip(rows.samples.tolist(), encodings, strict=True):
+            if first.setdefault(sample, encoding) is not encoding:
+                first[sample].overflowing.append(encoding)
+        return encodings
+
+    def _token_strings(
+        self,
+        rows: Rows,
+        ids: list[list[int]],
+        special: list[list[int]],
+        mask: list[list[int]],
+    ) -> list[list[str]]:
+        """The tokens of rows. Special tokens have the names that the template gives them, and an
+        added token the white space that it took."""
+        named = {
+            id: token
+            for template in (self._pipeline.single, self._pipeline.pair)
+            for token, id, _ in template
+            if token is not None
+        }
+        spaced, pad_token = rows.spaced, self.pad_token
+        place, out = 0, []
+        for row in zip(ids, special, mask, strict=True):
+            strings = self.convert_ids_to_tokens(row[0])
+            for i, (id, is_special, is_token) in enumerate(zip(*row, strict=True)):
+                if not is_token:
+                    strings[i] = pad_token
+                    continue
+                if is_special:
+                    strings[i] = named.get(id, strings[i])
+                elif place in spaced:
+                    strings[i] = spaced[place]
+                place += 1
+            out.append(strings)
+        return out
 
     def encode(
         self,
@@ -214,6 +368,4 @@ class Call(SpecialTokens):
         **options: Any,
     ) -> list[str]:
         """The tokens of a text, as str."""
-        ids = self.encode(text, pair, add_special_tokens, **options)
-        ids = ids[0] if ids and isinstance(ids[0], list) else ids
-        return self.convert_ids_to_tokens(ids)
+        return self(text, pair, add_special_tokens=add_special_tokens, **options).tokens()

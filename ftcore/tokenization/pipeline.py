@@ -83,7 +83,7 @@ class Pipeline:
             strip_accents=strip_accents,
             lowercase=self.lowercase,
             added_tokens=tuple(
-                (t.content, id, t.single_word, t.lstrip, t.rstrip, t.normalized)
+                (t.content, id, t.single_word, t.lstrip, t.rstrip, t.normalized, t.special)
                 for id, t in self.added_tokens.items()
             ),
             single=tuple(piece[1:] for piece in self.single),

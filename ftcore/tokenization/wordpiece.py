@@ -24,9 +24,15 @@ COMMON_OPTIONS = (
     "model_max_length",
     "name_or_path",
     "padding_side",
+    "split_special_tokens",
     "truncation_side",
 )
 """The options that every tokenizer has."""
+_NO_VOCAB_TXT = (
+    "vocab.txt cannot hold this vocabulary: its ids are not 0, 1, 2... or a token ends with white "
+    "space; save_pretrained writes tokenizer.json, which can"
+)
+_RESTORED_OPTIONS = set(COMMON_OPTIONS) - {"extra_special_tokens"}
 
 
 class WordPieceTokenizer(Conversion):
@@ -68,6 +74,7 @@ class WordPieceTokenizer(Conversion):
             options.pop("model_input_names", None) or type(self).model_input_names
         )
         self.clean_up_tokenization_spaces = bool(options.pop("clean_up_tokenization_spaces", False))
+        self.split_special_tokens = bool(options.pop("split_special_tokens", False))
         if options:
             name = next(iter(options))
             raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {name!r}")
@@ -75,15 +82,14 @@ class WordPieceTokenizer(Conversion):
         self._warned_too_long = False
         self._check_special_tokens(source)
         have = {token.content for token in pipeline.added_tokens.values()}
-        every = [*self._special_tokens.values(), *self._extra_special_tokens]
+        every = [*special_tokens.values(), *self._extra_special_tokens]
         self._add([token for token in every if token.content not in have])
 
     def _check_special_tokens(self, source: str) -> None:
         pipeline = self._pipeline
+        named = self.special_tokens_map
         needed = {pipeline.unk_token} | {
-            self._special_tokens[name].content
-            for name in ("cls_token", "sep_token", "pad_token")
-            if name in self._special_tokens
+            named[name] for name in ("cls_token", "sep_token", "pad_token") if name in named
         }
         known = {token.content for token in pipeline.added_tokens.values()}
         for token in sorted(needed):
@@ -96,7 +102,9 @@ class WordPieceTokenizer(Conversion):
         added = self._pipeline.added_tokens
         self._ids = TokenIds(self._pipeline.vocab, added)
         self._tokens_by_id: dict[int, str] | None = None
-        self._skipped = {token.content for token in added.values() if token.special}
+        # As in Rust's library, a token that was special once stays so to decoding.
+        special = {token.content for token in added.values() if token.special}
+        self._skipped = self.__dict__.get("_skipped", set()) | special
         return count
 
     @property
@@ -121,21 +129,36 @@ class WordPieceTokenizer(Conversion):
             "tokenizer_class": type(self).__name__,
             "truncation_side": self.truncation_side,
         }
+        if self.split_special_tokens:
+            options["split_special_tokens"] = True
         if self._extra_special_tokens:
             options["extra_special_tokens"] = self.extra_special_tokens
         if self.model_input_names != type(self).model_input_names:
             options["model_input_names"] = self.model_input_names
         return options
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        legacy_format: bool | None = None,
+        filename_prefix: str | None = None,
+        push_to_hub: bool = False,
+    ) -> tuple[str, ...]:
         """Writes tokenizer.json, tokenizer_config.json and, where one can say it all, vocab.txt.
 
-        Returns their paths. transformers loads the folder back to an equal tokenizer. Each file is
-        replaced as a whole, or not at all. Raises OSError where that fails.
+        ``legacy_format`` says whether vocab.txt has to be there (True) or must not be (False).
+        With ``filename_prefix`` "x" the names are "x-tokenizer.json" and so on. Returns the paths.
+        transformers loads the folder back to an equal tokenizer. Each file is replaced as a whole,
+        or not at all. Raises OSError where that fails.
         """
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {**self._saved_options(), **self.special_tokens_map}
+        if push_to_hub:
+            raise ValueError(
+                "push_to_hub=True is not supported by ftcore; save to a folder and upload that "
+                "with huggingface_hub.upload_folder"
+            )
+        # null where a token is not set, for a class's default would take its place.
+        tokens = {name: self._special_token(name) for name in self.SPECIAL_TOKENS_ATTRIBUTES}
+        config = {**self._saved_options(), **tokens}
         contents = {
             "tokenizer_config.json": json.dumps(
                 config, ensure_ascii=False, indent=2, sort_keys=True
@@ -143,12 +166,33 @@ class WordPieceTokenizer(Conversion):
             + "\n",
             "tokenizer.json": self._pipeline.to_json(),
         }
+        vocab_txt = None if legacy_format is False else self._vocab_txt()
+        if vocab_txt is not None:
+            contents["vocab.txt"] = vocab_txt
+        elif legacy_format:
+            raise ValueError(_NO_VOCAB_TXT)
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        return _write(folder, filename_prefix, contents)
+
+    def save_vocabulary(
+        self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None
+    ) -> tuple[str, ...]:
+        """Writes vocab.txt, added tokens left out, to a folder that is there; returns its path.
+
+        Raises ValueError where vocab.txt cannot hold the vocabulary, OSError where writing fails.
+        """
+        vocab_txt = self._vocab_txt()
+        if vocab_txt is None:
+            raise ValueError(_NO_VOCAB_TXT)
+        return _write(Path(save_directory), filename_prefix, {"vocab.txt": vocab_txt})
+
+    def _vocab_txt(self) -> str | None:
+        """The text of vocab.txt, or None where that cannot hold the vocabulary."""
         lines = self._pipeline.vocab.to_lines()
-        if lines is not None and all(line == line.rstrip() for line in lines.split("\n")):
-            contents["vocab.txt"] = lines
-        for name, content in contents.items():
-            replace_file(folder / name, content.encode())
-        return tuple(str(folder / name) for name in contents)
+        if lines is None or any(line != line.rstrip() for line in lines.split("\n")):
+            return None
+        return lines
 
     def __reduce__(self) -> Any:
         # Strings, the same whenever the contents are: datasets hashes them to find its cache.
@@ -157,18 +201,30 @@ class WordPieceTokenizer(Conversion):
         state = {
             "tokenizer": self._pipeline.to_object(vocab.to_dict() if lines is None else None),
             "options": {**self._saved_options(), "name_or_path": self.name_or_path},
-            "special_tokens": [[n, t.to_dict()] for n, t in self._special_tokens.items()],
+            "special_tokens": [[n, t and t.to_dict()] for n, t in self._special_tokens.items()],
             "extra_special_tokens": [t.to_dict() for t in self._extra_special_tokens],
         }
         return _restore, (type(self), json.dumps(state, ensure_ascii=False, sort_keys=True), lines)
 
     def __repr__(self) -> str:
+        added = "".join(f"\n\t{id}: {t!r}," for id, t in self.added_tokens_decoder.items())
+        added += "\n" if added else ""
         return (
             f"{type(self).__name__}(name_or_path={self.name_or_path!r}, "
             f"vocab_size={self.vocab_size}, model_max_length={self.model_max_length}, "
             f"padding_side={self.padding_side!r}, truncation_side={self.truncation_side!r}, "
-            f"special_tokens={self.special_tokens_map})"
+            f"special_tokens={self.special_tokens_map}, "
+            f"added_tokens_decoder={{{added}}})"
         )
+
+
+def _write(folder: Path, prefix: str | None, contents: Mapping[str, str]) -> tuple[str, ...]:
+    paths = []
+    for name, content in contents.items():
+        path = folder / (f"{prefix}-{name}" if prefix else name)
+        replace_file(path, content.encode())
+        paths.append(str(path))
+    return tuple(paths)
 
 
 def _restore(cls: type[WordPieceTokenizer], text: str, lines: str | None) -> WordPieceTokenizer:
@@ -179,13 +235,14 @@ def _restore(cls: type[WordPieceTokenizer], text: str, lines: str | None) -> Wor
         vocab = _core.Vocabulary(content["model"]["vocab"])
     else:
         vocab = _core.Vocabulary.from_lines(lines)
-    options = {k: v for k, v in state["options"].items() if k in COMMON_OPTIONS}
-    options["extra_special_tokens"] = state["extra_special_tokens"]
     tokenizer = cls.__new__(cls)
     WordPieceTokenizer.__init__(
         tokenizer,
         TokenizerJson(content, vocab, "a pickled tokenizer").pipeline(),
-        {name: AddedToken(**token) for name, token in state["special_tokens"]},
-        options=options,
+        {},
+        options={k: v for k, v in state["options"].items() if k in _RESTORED_OPTIONS},
     )
+    # Not to the constructor, which adds them to the vocabulary: not all need be in it.
+    tokenizer._special_tokens = {n: t and AddedToken(**t) for n, t in state["special_tokens"]}
+    tokenizer._extra_special_tokens = [AddedToken(**t) for t in state["extra_special_tokens"]]
     return tokenizer

@@ -67,11 +67,16 @@ def measure(options):
     import transformers
 
     import ftcore.tokenization
+    from ftcore._core import EncodeOptions
 
     name, rounds = "tiny-bert", options.rounds
     ours = ftcore.tokenization.AutoTokenizer.from_pretrained(name)
     theirs = transformers.AutoTokenizer.from_pretrained(name)
     core, rust = ours._core, theirs.backend_tokenizer
+
+    def flat(threads):
+        return EncodeOptions((), threads=threads)
+
     rust.no_padding()
     rust.no_truncation()
     datasets.disable_progress_bars()
@@ -92,14 +97,14 @@ def measure(options):
     for threads in (1, options.threads):
         compare(
             f"MRPC train pairs to flat arrays, {threads} thread(s)",
-            lambda threads=threads: core.encode(first, second, threads=threads),
+            lambda threads=threads: core.encode(flat(threads), first, second, True),
             lambda threads=threads: rust_with(threads)(pairs),
             rounds,
             size=size,
         )
     compare(
         f"{len(documents)} documents of 500 words, 1 thread",
-        lambda: core.encode(documents, threads=1),
+        lambda: core.encode(flat(1), documents, None, True),
         lambda: rust_with(1)(documents),
         rounds,
         size=sum(len(text.encode()) for text in documents),

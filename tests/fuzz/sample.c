@@ -8,6 +8,7 @@ enum {
     UNKNOWN = 1,
     LONG_TOKEN = 300, /* longer than a stretch of hashes in wordpiece.c */
     FAR_ID = INT32_MAX,
+    MOST_OVERFLOWING = 256, /* bytes of input */
 };
 
 static const char *const words[] = {
@@ -107,10 +108,12 @@ static const char *const words[] = {
 static void add_token(sample *sample, const uint8_t *bytes, size_t length)
 {
     ft_vocabulary *vocabulary = &sample->vocabulary;
+    size_t start = vocabulary->byte_count;
     CHECK(ft_vocabulary_reserve(vocabulary, 1, length) == FT_OK);
-    memcpy(vocabulary->bytes + vocabulary->byte_count, bytes, length);
+    if (length > 0)
+        memcpy(vocabulary->own_bytes + start, bytes, length);
     vocabulary->byte_count += length;
-    ft_vocabulary_append(vocabulary, length, (int32_t)sample->ids++);
+    ft_vocabulary_append(vocabulary, start, length, (int32_t)sample->ids++);
 }
 
 static void take_fixed_vocabulary(sample *sample)
@@ -152,24 +155,56 @@ static void draw_added(sample *sample, input *in, int count)
             .lstrip = flags & 2,
             .rstrip = flags & 4,
             .normalized = flags & 8,
+            .special = flags & 16,
         };
         token->bytes = strings_add(&sample->strings, &section, &token->length);
+    }
+}
+
+/* Adds a row's text of one side: one, or its words; NULL: there is none. */
+static void add_text(sample *sample, int side, const input *section)
+{
+    int64_t *end = &sample->words[side][sample->rows + 1];
+    *end = sample->words[side][sample->rows];
+    ft_text *texts = sample->texts[side];
+    input rest = section != NULL ? *section : (input){0};
+    if (section == NULL) {
+        texts[(*end)++] = (ft_text){0};
+    } else if (!sample->split) {
+        texts[*end].bytes = strings_add(&sample->strings, &rest, &texts[*end].length);
+        ++*end;
+    }
+    while (sample->split && rest.at < rest.end && *end < SAMPLE_TEXTS - SAMPLE_ROWS) {
+        const uint8_t *stop = memchr(rest.at, '|', (size_t)(rest.end - rest.at));
+        input word = {rest.at, stop != NULL ? stop : rest.end};
+        rest.at = stop != NULL ? stop + 1 : rest.end;
+        texts[*end].bytes = strings_add(&sample->strings, &word, &texts[*end].length);
+        ++*end;
     }
 }
 
 static void draw_texts(sample *sample, input *in, unsigned pairs)
 {
     input section;
-    sample->paired = pairs > 0;
     while (sample->rows < SAMPLE_ROWS && input_section(in, &section)) {
-        ft_text *text = &sample->first[sample->rows];
-        text->bytes = strings_add(&sample->strings, &section, &text->length);
+        add_text(sample, 0, &section);
         /* Pairs all through, or in two rows of three. */
-        bool lone = pairs > 1 && sample->rows % 3 == 1;
-        text = &sample->second[sample->rows++];
-        if (sample->paired && !lone && input_section(in, &section))
-            text->bytes = strings_add(&sample->strings, &section, &text->length);
+        bool lone = pairs == 0 || (pairs > 1 && sample->rows % 3 == 1);
+        bool paired = !lone && input_section(in, &section);
+        add_text(sample, 1, paired ? &section : NULL);
+        sample->rows++;
     }
+    for (int side = 0; side < 2; side++)
+        sample->sides[side] =
+            (ft_texts){sample->texts[side], sample->split ? sample->words[side] : NULL};
+    if (pairs == 0)
+        sample->sides[1] = (ft_texts){0};
+}
+
+bool sample_has_second(const sample *sample, int64_t row)
+{
+    int64_t begin = sample->words[1][row], end = sample->words[1][row + 1];
+    return end != begin + 1 || sample->texts[1][begin].bytes != NULL;
 }
 
 static void add_piece(ft_template *template, int32_t id, int32_t type)
@@ -228,8 +263,7 @@ void sample_draw(sample *sample, input in)
     *sample = (struct sample){.options.unknown = UNKNOWN};
     uint8_t normalizer = input_byte(&in), shape = input_byte(&in), model = input_byte(&in);
     uint8_t max_length = input_byte(&in), longest_word = input_byte(&in);
-    uint8_t failing = input_byte(&in), added = input_byte(&in);
-    input_byte(&in); /* kept for later */
+    uint8_t failing = input_byte(&in), added = input_byte(&in), more = input_byte(&in);
 
     ft_tokenizer_options *options = &sample->options;
     options->normalizer = (ft_normalizer){
@@ -241,13 +275,21 @@ void sample_draw(sample *sample, input in)
     draw_templates(options, model & 3);
     draw_prefix(options, model >> 2 & 3);
     options->longest_word = longest_word == UINT8_MAX ? SIZE_MAX : longest_word;
+    /* Rows of overflow can be as many as the tokens of two texts multiplied. */
     sample->encode = (ft_encode_options){
         .special_tokens = shape & 1,
-        .truncate_left = shape & 2,
-        .truncation = (ft_truncation)(shape >> 2 & 3),
-        .max_length = max_length == UINT8_MAX ? INT64_MAX : max_length,
+        .pass_special = more & 32,
+        .overflow = more & 16 && in.end - in.at < MOST_OVERFLOWING,
+        .truncation =
+            {
+                .strategy = (ft_truncation_strategy)(shape >> 2 & 3),
+                .max_length = max_length == UINT8_MAX ? INT64_MAX : max_length,
+                .stride = more & 15,
+                .left = shape & 2,
+            },
         .threads = 1,
     };
+    sample->split = more & 64;
     sample->two_threads = shape & 64;
     sample->failing_allocation = (int)failing - 1;
 

@@ -5,7 +5,12 @@
 #include "input.h"
 #include "tokenizer/tokenizer.h"
 
-enum { SAMPLE_ADDED = 7, SAMPLE_ROWS = 24, SAMPLE_FIRST_ADDED = 5000 };
+enum {
+    SAMPLE_ADDED = 7,
+    SAMPLE_ROWS = 24,
+    SAMPLE_TEXTS = 256, /* of one side, all rows together */
+    SAMPLE_FIRST_ADDED = 5000,
+};
 
 typedef struct sample {
     ft_tokenizer_options options;
@@ -13,8 +18,10 @@ typedef struct sample {
     size_t ids;                             /* of the vocabulary: from 0 */
     ft_added_token added[SAMPLE_ADDED + 1]; /* ids from SAMPLE_FIRST_ADDED; room for one more */
     size_t added_count;
-    ft_text first[SAMPLE_ROWS], second[SAMPLE_ROWS];
-    bool paired; /* there are second texts, in some rows at least */
+    ft_text texts[2][SAMPLE_TEXTS];
+    int64_t words[2][SAMPLE_ROWS + 1]; /* where each row's texts begin */
+    ft_texts sides[2];
+    bool split; /* a row's texts are words */
     int64_t rows;
     ft_encode_options encode;
     bool two_threads;       /* compare with two */
@@ -23,8 +30,12 @@ typedef struct sample {
 } sample;
 
 /* The input: eight bytes of options, a vocabulary where they ask for one, the added tokens, each
- * behind a byte of flags, and the texts. All but the options end with 0xFF. */
+ * behind a byte of flags, and the texts. All but the options end with 0xFF. A text that is given in
+ * words has | between them. */
 void sample_draw(sample *sample, input in);
+
+/* Whether a row is a pair. */
+bool sample_has_second(const sample *sample, int64_t row);
 
 void sample_clear(sample *sample);
 

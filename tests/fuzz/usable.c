@@ -59,12 +59,13 @@ void check_usable(const ft_vocabulary *vocabulary)
     ft_tokenizer *tokenizer;
     ft_encoding encoding;
     ft_text row = {text, sizeof text - 1};
+    ft_texts first = {&row, NULL}, second = {0};
     ft_encode_options how = {.threads = 1};
     check_tokens(vocabulary);
     CHECK(ft_tokenizer_create(&options, vocabulary, NULL, 0, &tokenizer) == FT_OK);
-    CHECK(ft_tokenizer_encode(tokenizer, &row, NULL, 1, &how, &encoding) == FT_OK);
-    for (int64_t i = 0; i < encoding.offsets[1]; i++) {
-        int32_t id = encoding.ids[i];
+    CHECK(ft_tokenizer_encode(tokenizer, &first, &second, 1, &how, &encoding) == FT_OK);
+    for (int64_t i = 0; i < encoding.rows[0].end; i++) {
+        int32_t id = encoding.tokens.ids.data[i];
         CHECK(id == options.unknown || ft_vocabulary_token(vocabulary, id) != NULL);
     }
     ft_encoding_clear(&encoding);

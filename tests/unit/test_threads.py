@@ -219,11 +219,11 @@ def test_ftcore_threads_that_is_no_number_is_refused_by_name(monkeypatch, value)
     tokenizer = BertTokenizer(VOCAB)
     monkeypatch.setenv("FTCORE_THREADS", value)
     with pytest.raises(ValueError, match="FTCORE_THREADS must be a number from 1 to 256"):
-        tokenizer("the")
+        tokenizer(["the", "a"])
     monkeypatch.setenv("FTCORE_THREADS", "3")
-    assert tokenizer("the")["input_ids"]
+    assert tokenizer(["the", "a"])["input_ids"]
 
 
 def test_an_empty_ftcore_threads_is_as_good_as_none(monkeypatch):
     monkeypatch.setenv("FTCORE_THREADS", "")
-    assert BertTokenizer(VOCAB)("the")["input_ids"]
+    assert BertTokenizer(VOCAB)(["the", "a"])["input_ids"]

@@ -5,7 +5,7 @@ import random
 
 import pytest
 import tokenizers
-from tokenizer_support import SPECIAL, VOCAB, random_text
+from tokenizer_support import SPECIAL, VOCAB, encode_rows, random_text
 from tokenizers import models, normalizers, pre_tokenizers
 
 from ftcore import _core
@@ -32,7 +32,7 @@ def both(tokens, lowercase=True):
 
 def assert_found_alike(tokens, texts, lowercase=True):
     core, rust = both(tokens, lowercase)
-    rows = core.encode(texts)
+    rows = encode_rows(core, texts)
     ids, ends = rows.ids.tolist(), rows.offsets.tolist()
     for i, encoding in enumerate(rust.encode_batch(texts)):
         assert ids[ends[i] : ends[i + 1]] == encoding.ids, (texts[i], tokens)

@@ -260,12 +260,13 @@ def test_a_batch_encoding_is_a_mapping_with_attributes(ours):
     assert encoded.input_ids is encoded["input_ids"]
     assert list(encoded) == list(dict(**encoded)) == list(encoded.keys())
     assert "input_ids" in encoded and "labels" not in encoded
-    assert encoded[1:3]["input_ids"].shape[0] == 2
+    assert encoded[1:3] == encoded.encodings[1:3]
     assert encoded.to("cpu") is encoded
     with pytest.raises(AttributeError, match="labels"):
         _ = encoded.labels
+    assert BatchEncoding(encoded.data)[1:3]["input_ids"].shape[0] == 2
     with pytest.raises(KeyError, match="column"):
-        _ = encoded[0]
+        _ = BatchEncoding(encoded.data)[0]
 
 
 def test_a_batch_encoding_becomes_tensors_later(ours):

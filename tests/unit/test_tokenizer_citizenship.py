@@ -10,7 +10,7 @@ import threading
 import datasets
 import pytest
 from datasets.fingerprint import Hasher
-from tokenizer_support import VOCAB
+from tokenizer_support import VOCAB, encode_rows
 
 from ftcore.tokenization import BertTokenizer, DistilBertTokenizer, PreTrainedTokenizerFast
 
@@ -106,14 +106,14 @@ def test_maps_over_a_data_set(tokenizer, processes):
 
 
 def test_works_in_a_forked_child_after_the_pool_was_used(tokenizer):
-    expected = tokenizer._core.encode(TEXTS, threads=3).ids.tolist()
+    expected = encode_rows(tokenizer._core, TEXTS, threads=3).ids.tolist()
     child = os.fork()
     if child == 0:
-        same = tokenizer._core.encode(TEXTS, threads=3).ids.tolist() == expected
+        same = encode_rows(tokenizer._core, TEXTS, threads=3).ids.tolist() == expected
         os._exit(0 if same else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert tokenizer._core.encode(TEXTS, threads=3).ids.tolist() == expected
+    assert encode_rows(tokenizer._core, TEXTS, threads=3).ids.tolist() == expected
 
 
 def test_python_threads_share_a_tokenizer(tokenizer):

@@ -66,11 +66,10 @@ def test_texts_that_are_none(tokenizer, arguments, error, message):
             "9.* is not a multiple of",
         ),
         ({"truncation": "only_second", "max_length": 3}, ValueError, "no second text"),
-        ({"is_split_into_words": True}, ValueError, "is_split_into_words=True is not supported"),
-        ({"return_offsets_mapping": True}, ValueError, "return_offsets_mapping"),
-        ({"return_overflowing_tokens": True}, ValueError, "return_overflowing_tokens"),
-        ({"stride": 4}, ValueError, "stride=4 is not supported"),
-        ({"text_target": "the"}, ValueError, "text_target"),
+        ({"is_split_into_words": True}, TypeError, "must be a list of words, not a str"),
+        ({"stride": -4}, ValueError, "stride must not be negative"),
+        ({"truncation": True, "max_length": 5, "stride": 4}, ValueError, "stride=4 must be less"),
+        ({"truncation": True, "max_length": 4, "stride": 2}, ValueError, "stride=2 leaves no room"),
     ],
 )
 def test_options_that_cannot_be(tokenizer, options, error, message):
@@ -80,7 +79,7 @@ def test_options_that_cannot_be(tokenizer, options, error, message):
 
 def test_a_truncation_that_cannot_be_names_the_row(tokenizer):
     texts = ["the un able the"] * 3, ["a", "b", "c " * 20]
-    with pytest.raises(ValueError, match="row 2"):
+    with pytest.raises(ValueError, match="text 2: .*too short"):
         tokenizer(*texts, truncation="only_first", max_length=10)
 
 

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from tokenizer_support import SPECIAL, VOCAB, random_text
+from tokenizer_support import SPECIAL, VOCAB, encode_rows, random_text
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from ftcore.tokenization import BertTokenizer
@@ -82,18 +82,18 @@ def test_the_number_of_threads_does_not_show():
     rng = random.Random(1)
     texts = [random_text(rng) for _ in range(300)]
     core = BertTokenizer(VOCAB)._core
-    expected = core.encode(texts, texts[::-1], threads=1)
+    expected = encode_rows(core, texts, texts[::-1], threads=1)
     for threads in (2, 3, 8):
-        got = core.encode(texts, texts[::-1], threads=threads)
+        got = encode_rows(core, texts, texts[::-1], threads=threads)
         assert got.ids.tolist() == expected.ids.tolist()
         assert got.offsets.tolist() == expected.offsets.tolist()
 
 
 def test_rows_are_end_to_end_in_flat_arrays():
-    rows = BertTokenizer(VOCAB)._core.encode(["the", "", "un able"])
+    rows = encode_rows(BertTokenizer(VOCAB)._core, ["the", "", "un able"])
     cls, sep = VOCAB["[CLS]"], VOCAB["[SEP]"]
     assert rows.ids.dtype == "int32"
     assert rows.offsets.tolist() == [0, 3, 5, 9]
     assert rows.ids[:5].tolist() == [cls, VOCAB["the"], sep, cls, sep]
     assert len(rows) == 3
-    assert (rows.longest, rows.shortest) == (4, 2)
+    assert rows.width == 4
