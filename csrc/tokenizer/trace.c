@@ -178,9 +178,14 @@ ft_status ft_trace_text(const ft_rules *rules, bool pass_special, const uint8_t 
     ft_added_match match;
     size_t done = 0;
     while (ft_added_tokens_next(&rules->raw, text, length, &cursor, &match)) {
-        FT_FORWARD(trace_stretch(&t, text + done, match.start - done));
-        uint32_t start = t.base + count_characters(text + done, match.start - done);
-        t.base = start + count_characters(text + match.start, match.stop - match.start);
+        if (match.start >= done) {
+            FT_FORWARD(trace_stretch(&t, text + done, match.start - done));
+            t.base += count_characters(text + done, match.start - done);
+        } else { /* it begins in the white space that the token before has taken */
+            t.base -= count_characters(text + match.start, done - match.start);
+        }
+        uint32_t start = t.base;
+        t.base += count_characters(text + match.start, match.stop - match.start);
         FT_FORWARD(trace_added(&t, text, &match, start, t.base));
         done = match.stop;
     }

@@ -48,7 +48,8 @@ def sources(target, libfuzzer):
         "allocations.c",
         "input.c",
         "sample.c",
-        "rows_check.c", "usable.c",
+        "rows_check.c",
+        "usable.c",
         *([] if libfuzzer else ["driver.c"]),
     ]
     return [*core, *(HERE / name for name in support), HERE / f"fuzz_{target}.c"]
