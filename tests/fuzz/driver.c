@@ -1,9 +1,13 @@
 /* What runs a target where the compiler has no libFuzzer:
  *
- *     target SECONDS FAILURE FILE...
+ *     target FAILURE SECONDS FILE...
  *
  * gives it the files, then mutations of them, always the same ones, for so many seconds. The input
- * at work is kept in FAILURE, where it can be found after a crash; in the end it is removed. */
+ * at work is kept in FAILURE, where it can be found after a crash; in the end it is removed.
+ *
+ *     target FAILURE
+ *
+ * gives it that input. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +34,6 @@ static uint32_t random_below(size_t limit)
 
 static void run(const text *input)
 {
-    CHECK(ftruncate(failure, 0) == 0);
-    CHECK(pwrite(failure, input->bytes, input->length, 0) == (ssize_t)input->length);
     /* Exactly as long as the input, so that the sanitizer sees the first byte beyond. */
     uint8_t *copy = malloc(input->length);
     CHECK(copy != NULL);
@@ -39,6 +41,13 @@ static void run(const text *input)
     alarm(TOO_LONG_SECONDS);
     LLVMFuzzerTestOneInput(copy, input->length);
     free(copy);
+}
+
+static void run_kept(const text *input)
+{
+    CHECK(ftruncate(failure, 0) == 0);
+    CHECK(pwrite(failure, input->bytes, input->length, 0) == (ssize_t)input->length);
+    run(input);
 }
 
 static void read_input(const char *path, text *out)
@@ -102,27 +111,38 @@ static void mutate(text *out, const text *other)
     }
 }
 
-int main(int argc, char **argv)
+static void fuzz(long seconds, char **files, size_t count)
 {
-    CHECK(argc > 3);
-    size_t count = (size_t)argc - 3;
     long runs = 0;
-    time_t stop = time(NULL) + atol(argv[1]);
-    failure = open(argv[2], O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    time_t stop = time(NULL) + seconds;
     text *inputs = malloc(count * sizeof *inputs), input;
-    CHECK(failure >= 0 && inputs != NULL);
+    CHECK(inputs != NULL);
     for (size_t i = 0; i < count; i++, runs++) {
-        read_input(argv[3 + i], &inputs[i]);
-        run(&inputs[i]);
+        read_input(files[i], &inputs[i]);
+        run_kept(&inputs[i]);
     }
     for (; time(NULL) < stop; runs++) {
         input = inputs[random_below(count)];
         for (uint32_t i = random_below(MUTATIONS) + 1; i > 0; i--)
             mutate(&input, &inputs[random_below(count)]);
-        run(&input);
+        run_kept(&input);
     }
     free(inputs);
-    unlink(argv[2]);
     fprintf(stderr, "Done %ld runs\n", runs);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2 || argc > 3);
+    if (argc == 2) {
+        text input;
+        read_input(argv[1], &input);
+        run(&input);
+        return 0;
+    }
+    failure = open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    CHECK(failure >= 0);
+    fuzz(atol(argv[2]), argv + 3, (size_t)argc - 3);
+    unlink(argv[1]);
     return 0;
 }

@@ -44,15 +44,10 @@ def has_libfuzzer(compiler):
 def sources(target, libfuzzer):
     core = [*(ROOT / "csrc" / "tokenizer").glob("*.c"), *(ROOT / "csrc" / "common").glob("*.c")]
     core.remove(ROOT / "csrc" / "common" / "memory.c")  # allocations.c is there instead
-    support = [
-        "allocations.c",
-        "input.c",
-        "sample.c",
-        "rows_check.c",
-        "usable.c",
-        *([] if libfuzzer else ["driver.c"]),
-    ]
-    return [*core, *(HERE / name for name in support), HERE / f"fuzz_{target}.c"]
+    support = [path for path in HERE.glob("*.c") if not path.stem.startswith("fuzz_")]
+    if libfuzzer:
+        support.remove(HERE / "driver.c")
+    return [*core, *support, HERE / f"fuzz_{target}.c"]
 
 
 def build(target, compiler, libfuzzer):
@@ -66,7 +61,7 @@ def build(target, compiler, libfuzzer):
 def command_of(target, program, libfuzzer, seconds, failure):
     corpus, dictionary = HERE / "corpus" / target, HERE / f"{target}.dict"
     if not libfuzzer:
-        return [program, str(seconds), failure, *sorted(corpus.iterdir())]
+        return [program, failure, str(seconds), *sorted(corpus.iterdir())]
     found = BUILD / f"{target}-corpus"
     found.mkdir(exist_ok=True)
     options = [f"-max_total_time={seconds}", f"-exact_artifact_path={failure}", "-timeout=60"]
