@@ -479,6 +479,8 @@ class Encoding:
 
     ids: NDArray[np.int32]
     """[tokens]: the rows' ids, end to end"""
+    types: NDArray[np.int8]
+    """[tokens]: the token types"""
     offsets: NDArray[np.int64]
     """[rows + 1]: row r is ids[offsets[r]:offsets[r + 1]]"""
     samples: NDArray[np.int64]

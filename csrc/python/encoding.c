@@ -2,6 +2,8 @@
  */
 #include "python/tokenizer.h"
 
+#include <string.h>
+
 PyObject *ft_python_encode(ft_tokenizer_object *owner, ft_encode_options_object *options,
                            PyObject *texts, PyObject *pairs, int is_batch, int trace)
 {
@@ -107,6 +109,31 @@ static PyObject *encoding_width(PyObject *object, void *Py_UNUSED(unused))
 {
     const ft_encoding_object *self = (ft_encoding_object *)object;
     return PyLong_FromLongLong(self->length > self->longest ? self->length : self->longest);
+}
+
+/* Token types are small: those of a template beyond an int8 are refused. */
+static PyObject *encoding_types(PyObject *object, void *Py_UNUSED(unused))
+{
+    static const ft_padding nothing = {0};
+    const ft_encoding *encoding = &((ft_encoding_object *)object)->encoding;
+    npy_intp count = (npy_intp)encoding->tokens.ids.count;
+    PyObject *array = PyArray_SimpleNew(1, &count, NPY_INT8);
+    int8_t *out = array != NULL ? PyArray_DATA((PyArrayObject *)array) : NULL;
+    for (int64_t row = 0; array != NULL && row < encoding->count; row++) {
+        ft_run runs[FT_RUNS];
+        int n = ft_encoding_runs(encoding, row, FT_COLUMN_TYPES, &nothing, runs);
+        for (int i = 0; i < n; i++) {
+            if (runs[i].value < INT8_MIN || runs[i].value > INT8_MAX) {
+                PyErr_Format(PyExc_ValueError, "the token type %lld does not fit in 8 bits",
+                             (long long)runs[i].value);
+                Py_DECREF(array);
+                return NULL;
+            }
+            memset(out, (int)runs[i].value, (size_t)runs[i].count);
+            out += runs[i].count;
+        }
+    }
+    return array;
 }
 
 static PyObject *encoding_padded(PyObject *object, void *Py_UNUSED(unused))
@@ -355,6 +382,7 @@ static PyMethodDef encoding_methods[] = {
 
 static PyGetSetDef encoding_attributes[] = {
     {"ids", encoding_ids, NULL, "int32 [tokens]: the rows' ids, end to end", NULL},
+    {"types", encoding_types, NULL, "int8 [tokens]: the token types", NULL},
     {"offsets", encoding_offsets, NULL, "int64 [rows + 1]: row r is ids[offsets[r]:offsets[r + 1]]",
      NULL},
     {"samples", encoding_samples, NULL, "int64 [rows]: which texts a row is of", NULL},

@@ -19,9 +19,16 @@ _CLASSES: dict[str, type[BertTokenizer] | type[PreTrainedTokenizerFast]] = {
 }
 _CLASS_OF_MODEL = {
     "bert": "BertTokenizer",
-    "distilbert": "DistilBertTokenizer",
+    "convbert": "BertTokenizer",
+    "distilbert": "BertTokenizer",
     "electra": "BertTokenizer",
+    "ernie": "BertTokenizer",
+    "layoutlm": "BertTokenizer",
+    "lxmert": "BertTokenizer",
+    "megatron-bert": "BertTokenizer",
     "mobilebert": "BertTokenizer",
+    "squeezebert": "BertTokenizer",
+    "visual_bert": "BertTokenizer",
 }
 
 

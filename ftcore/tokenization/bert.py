@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,8 @@ from ftcore.tokenization.special_tokens import NAMES, named_tokens
 from ftcore.tokenization.token_ids import TokenIds
 from ftcore.tokenization.tokenizer_json import TokenizerJson, parse_tokenizer_json
 from ftcore.tokenization.wordpiece import COMMON_OPTIONS, WordPieceTokenizer
+
+logger = logging.getLogger("ftcore.tokenization")
 
 _BERT_OPTIONS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
 _BERT_TOKENS = {
@@ -108,13 +111,18 @@ def _parse_vocab_txt(file: File) -> _core.Vocabulary:
 
 def _check_given(cls: type, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for name, value in options.items():
-        if name in ("never_split", "do_basic_tokenize"):
-            if value not in (None, True, []):
-                raise ValueError(
-                    f"{name}={value!r} is not supported: fast tokenizers do without it. To keep "
-                    "words whole, add them as tokens"
-                )
-        elif name not in known:
+        if name == "do_basic_tokenize" and value is not None and not value:
+            raise ValueError(
+                f"do_basic_tokenize={value!r} is not supported: text is always split at white "
+                "space and punctuation; pass words with is_split_into_words=True"
+            )
+        if name == "never_split" and value:
+            logger.warning(
+                "never_split=%r has no effect, as in transformers: to keep words whole, add them "
+                "as tokens with add_tokens",
+                value,
+            )
+        elif name not in (*known, "never_split", "do_basic_tokenize"):
             raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
 
 

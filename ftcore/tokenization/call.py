@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ftcore._core import EncodeOptions, Tokenizer
 from ftcore._core import Encoding as Rows
@@ -26,6 +27,42 @@ _INPUT_ERROR = (
     "text input must be of type `str` (single example), `list[str]` (batch, or one example split "
     "into words with is_split_into_words=True) or lists of them, or of pairs of them"
 )
+
+
+class PackedEncoding(NamedTuple):
+    """Encoded rows end to end, without padding: the least memory that they take."""
+
+    input_ids: NDArray[np.int32]
+    """[tokens]"""
+    token_type_ids: NDArray[np.int8]
+    """[tokens]"""
+    cu_seqlens: NDArray[np.int64]
+    """[rows + 1]: row r is tokens [cu_seqlens[r], cu_seqlens[r + 1])"""
+
+
+class _Options(NamedTuple):
+    """A call's options as they were given."""
+
+    add_special_tokens: Any = True
+    padding: Any = False
+    padding_class: type = bool
+    """Tells True from 1, which the strategies do not take."""
+    truncation: Any = None
+    truncation_class: type = type(None)
+    max_length: Any = None
+    stride: Any = 0
+    is_split_into_words: Any = False
+    pad_to_multiple_of: Any = None
+    padding_side: Any = None
+    return_tensors: Any = None
+    return_token_type_ids: Any = None
+    return_attention_mask: Any = None
+    return_overflowing_tokens: Any = False
+    return_special_tokens_mask: Any = False
+    return_offsets_mapping: Any = False
+    return_length: Any = False
+    verbose: Any = True
+    split_special_tokens: Any = None
 
 
 class _Plan(NamedTuple):
@@ -133,7 +170,7 @@ class Call(SpecialTokens):
         Raises ValueError for an option that is out of range and for texts that a truncation
         strategy cannot shorten, TypeError for what is not a text.
         """
-        # Identity tells True from 1, which the strategies do not take.
+        # In the order of _Options, which would take longer to make.
         key = (
             add_special_tokens,
             padding,
@@ -160,38 +197,22 @@ class Call(SpecialTokens):
         except TypeError:  # an option of a type that has no hash: let the check name it
             plan = None
         if plan is None or plan.model_input_names != self.model_input_names:
-            plan = self._plan(key)
+            plan = self._plan(_Options(*key))
         if text_target is not None:
             return self._with_labels(text, text_pair, text_target, text_pair_target, plan)
         return self._encode(text, text_pair, plan)
 
-    def _plan(self, key: tuple[Any, ...]) -> _Plan:
-        (
-            add_special_tokens,
-            padding,
-            _,
-            truncation,
-            _,
-            max_length,
-            stride,
-            is_split_into_words,
-            pad_to_multiple_of,
-            padding_side,
-            return_tensors,
-            return_token_type_ids,
-            return_attention_mask,
-            return_overflowing_tokens,
-            return_special_tokens_mask,
-            return_offsets_mapping,
-            return_length,
-            verbose,
-            split_special_tokens,
-        ) = key
-        multiple = strategies.natural_number("pad_to_multiple_of", pad_to_multiple_of)
+    def _plan(self, given: _Options) -> _Plan:
+        multiple = strategies.natural_number("pad_to_multiple_of", given.pad_to_multiple_of)
         how = strategies.understand(
-            padding, truncation, max_length, multiple, self.model_max_length, verbose
+            given.padding,
+            given.truncation,
+            given.max_length,
+            multiple,
+            self.model_max_length,
+            given.verbose,
         )
-        return_tensors = check_tensor_type(return_tensors)
+        return_tensors = check_tensor_type(given.return_tensors)
         pads = how.padding != "do_not_pad"
         if pads and self.pad_token is None:
             raise ValueError(
@@ -199,26 +220,20 @@ class Call(SpecialTokens):
                 "`tokenizer.pad_token`, for instance with "
                 "`tokenizer.add_special_tokens({'pad_token': '[PAD]'})`."
             )
-        side = strategies.side("padding_side", padding_side or self.padding_side)
-        wanted = {
-            "input_ids": (_IDS, True),
-            "token_type_ids": (_TYPES, self._wants("token_type_ids", return_token_type_ids)),
-            "attention_mask": (_MASK, self._wants("attention_mask", return_attention_mask)),
-            "special_tokens_mask": (_SPECIAL, return_special_tokens_mask),
-            "offset_mapping": (_OFFSETS, return_offsets_mapping),
-        }
+        side = strategies.side("padding_side", given.padding_side or self.padding_side)
+        split_special_tokens = given.split_special_tokens
+        if split_special_tokens is None:
+            split_special_tokens = self.split_special_tokens
         options = EncodeOptions(
-            tuple((name, column) for name, (column, is_wanted) in wanted.items() if is_wanted),
-            add_special_tokens=add_special_tokens,
+            self._columns(given),
+            add_special_tokens=given.add_special_tokens,
             truncation=strategies.TRUNCATION.index(how.truncation),
             max_length=min(how.max_length or 0, 2**62),
-            stride=min(strategies.natural_number("stride", stride) or 0, 2**62),
+            stride=min(strategies.natural_number("stride", given.stride) or 0, 2**62),
             truncate_left=strategies.side("truncation_side", self.truncation_side) == "left",
-            overflow=return_overflowing_tokens,
-            split_special_tokens=(
-                self.split_special_tokens if split_special_tokens is None else split_special_tokens
-            ),
-            split_words=is_split_into_words,
+            overflow=given.return_overflowing_tokens,
+            split_special_tokens=split_special_tokens,
+            split_words=given.is_split_into_words,
             padding=("do_not_pad", "longest", "max_length").index(how.padding),
             pad_length=min(how.max_length or 0, 2**31),
             pad_multiple=multiple or 1,
@@ -226,24 +241,36 @@ class Call(SpecialTokens):
             pad_id=(self.pad_token_id or 0) if pads else 0,
             pad_type=self.pad_token_type_id,
             arrays=return_tensors is not None,
-            trace=return_offsets_mapping,
+            trace=given.return_offsets_mapping,
         )
-        warns = verbose and how.max_length is None and self.model_max_length != 0
+        warns = given.verbose and how.max_length is None and self.model_max_length != 0
         plan = _Plan(
             options,
             list(self.model_input_names),
-            split_words=bool(is_split_into_words),
-            squeeze=return_tensors is None and not return_overflowing_tokens,
-            return_length=bool(return_length),
-            overflow=bool(return_overflowing_tokens),
+            split_words=bool(given.is_split_into_words),
+            squeeze=return_tensors is None and not given.return_overflowing_tokens,
+            return_length=bool(given.return_length),
+            overflow=bool(given.return_overflowing_tokens),
             return_tensors=return_tensors,
             limit=self.model_max_length if warns else float("inf"),
         )
-        if not (verbose and padding is True and max_length is not None):  # else it may have warned
-            self._plans[key] = plan
+        if not (given.verbose and given.padding is True and given.max_length is not None):
+            self._plans[given] = plan  # one that warned must warn the next time too
         return plan
 
-    def _encode(self, text: Any, text_pair: Any, plan: _Plan) -> BatchEncoding:
+    def _columns(self, given: _Options) -> tuple[tuple[str, int], ...]:
+        """The columns that a call returns, by name and number."""
+        wanted = {
+            "input_ids": (_IDS, True),
+            "token_type_ids": (_TYPES, self._wants("token_type_ids", given.return_token_type_ids)),
+            "attention_mask": (_MASK, self._wants("attention_mask", given.return_attention_mask)),
+            "special_tokens_mask": (_SPECIAL, given.return_special_tokens_mask),
+            "offset_mapping": (_OFFSETS, given.return_offsets_mapping),
+        }
+        return tuple((name, column) for name, (column, is_wanted) in wanted.items() if is_wanted)
+
+    def _rows(self, text: Any, text_pair: Any, plan: _Plan) -> tuple[Rows, bool]:
+        """The encoded rows, and whether the texts were a batch."""
         if text is None:
             raise ValueError("You need to specify either `text` or `text_target`.")
         is_batch = False
@@ -251,7 +278,10 @@ class Call(SpecialTokens):
             is_batch = _is_batch(text, text_pair, plan.split_words)
             if not is_batch and not text_pair:
                 text_pair = None  # an empty second text of a single row is none
-        rows = self._core.encode(plan.options, text, text_pair, is_batch)
+        return self._core.encode(plan.options, text, text_pair, is_batch), is_batch
+
+    def _encode(self, text: Any, text_pair: Any, plan: _Plan) -> BatchEncoding:
+        rows, is_batch = self._rows(text, text_pair, plan)
         data = rows.columns(plan.squeeze and not is_batch)
         if plan.return_length:
             data["length"] = np.maximum(np.diff(rows.offsets), rows.padded).tolist()
@@ -263,6 +293,30 @@ class Call(SpecialTokens):
         return (
             batch if plan.return_tensors is None else batch.convert_to_tensors(plan.return_tensors)
         )
+
+    def encode_packed(
+        self,
+        text: Text,
+        text_pair: Text | None = None,
+        add_special_tokens: bool = True,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        is_split_into_words: bool = False,
+    ) -> PackedEncoding:
+        """Encodes texts to flat arrays, in which rows lie end to end.
+
+        For data sets too large for lists: 5 bytes a token and 8 a row, and no Python objects.
+        Arguments and errors are those of a call.
+        """
+        given = _Options(
+            add_special_tokens=add_special_tokens,
+            truncation=truncation,
+            truncation_class=truncation.__class__,
+            max_length=max_length,
+            is_split_into_words=is_split_into_words,
+        )
+        rows, _ = self._rows(text, text_pair, self._plans.get(given) or self._plan(given))
+        return PackedEncoding(rows.ids.copy(), rows.types, rows.offsets)
 
     def _with_labels(
         self, text: Any, text_pair: Any, target: Any, target_pair: Any, plan: _Plan

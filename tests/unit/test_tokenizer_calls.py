@@ -1,5 +1,6 @@
 """The forms of a tokenizer's call equal transformers', on a made-up vocabulary."""
 
+import itertools
 import logging
 import warnings
 
@@ -274,3 +275,25 @@ def test_a_batch_encoding_becomes_tensors_later(ours):
     assert encoded["input_ids"].shape == (1, 4)
     with pytest.raises(ValueError, match="padding=True"):
         ours(TEXTS, return_tensors="pt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (("the un able",), {}),
+        ((TEXTS,), {"truncation": True, "max_length": 5}),
+        ((TEXTS, SECONDS), {"add_special_tokens": False}),
+        ((TEXTS, SECONDS), {"truncation": "longest_first", "max_length": 7}),
+        (([["the", "un"], []],), {"is_split_into_words": True}),
+        (([],), {}),
+    ],
+)
+def test_packed_rows_are_those_of_a_call(ours, arguments, options):
+    lists = ours(*arguments, **options)
+    packed = ours.encode_packed(*arguments, **options)
+    assert [column.dtype for column in packed] == ["int32", "int8", "int64"]
+    bounds = list(itertools.pairwise(packed.cu_seqlens.tolist()))
+    for name in ("input_ids", "token_type_ids"):
+        column = getattr(packed, name)
+        rows = [column[begin:end].tolist() for begin, end in bounds]
+        assert rows == ([lists[name]] if isinstance(arguments[0], str) else lists[name])

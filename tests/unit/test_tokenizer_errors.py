@@ -194,8 +194,8 @@ def test_options_of_a_tokenizer_that_do_not_exist(cls, folder):
         cls(VOCAB, do_lower=True)
     with pytest.raises(TypeError, match="'do_lower'"):
         AutoTokenizer.from_pretrained(folder, do_lower=True)
-    with pytest.raises(ValueError, match="never_split"):
-        AutoTokenizer.from_pretrained(folder, never_split=["the"])
+    with pytest.raises(ValueError, match="do_basic_tokenize"):
+        AutoTokenizer.from_pretrained(folder, do_basic_tokenize=False)
     with pytest.raises(ValueError, match="padding_side"):
         cls(VOCAB, padding_side="top")
 
@@ -203,3 +203,9 @@ def test_options_of_a_tokenizer_that_do_not_exist(cls, folder):
 def test_ids_that_are_no_ids(tokenizer):
     with pytest.raises(OverflowError, match="-100"):
         tokenizer.decode([2, -100])
+
+
+def test_never_split_is_said_to_have_no_effect(folder, caplog):
+    tokenizer = AutoTokenizer.from_pretrained(folder, never_split=["unaffable"])
+    assert "never_split=['unaffable'] has no effect" in caplog.text
+    assert tokenizer.tokenize("unaffable") == ["un", "##aff", "##able"]
