@@ -278,6 +278,7 @@ static void check(sample *sample)
         ft_tokenizer *other = new_tokenizer(sample);
         check_again(sample, other, 2, false, status, &encoding);
         check_again(sample, other, 2, true, status, &encoding);
+        check_again(sample, other, 0, false, status, &encoding); /* as many as it likes */
         ft_tokenizer_destroy(other);
     }
     if (sample->failing_allocation >= 0) {

@@ -29,11 +29,13 @@ void check_same_vocabulary(const ft_vocabulary *a, const ft_vocabulary *b)
 static void check_tokens(const ft_vocabulary *vocabulary)
 {
     int32_t greatest = -1;
+    bool dense = true;
     for (size_t i = 0; i < vocabulary->count; i++) {
         const ft_token *token = ft_vocabulary_in_order(vocabulary, i);
         const uint8_t *bytes = vocabulary->bytes + token->start;
         CHECK(token->id >= greatest);
         greatest = token->id;
+        dense = dense && (size_t)token->id == i;
         CHECK(is_utf8(bytes, token->length));
         CHECK(token->length <= vocabulary->longest);
         CHECK(find_token(vocabulary, bytes, token->length) == token->id);
@@ -41,6 +43,7 @@ static void check_tokens(const ft_vocabulary *vocabulary)
         CHECK(other != NULL && other->id == token->id);
     }
     CHECK(vocabulary->greatest == greatest);
+    CHECK(ft_vocabulary_is_dense(vocabulary) == dense);
     CHECK(ft_vocabulary_token(vocabulary, -1) == NULL);
     CHECK(ft_vocabulary_token(vocabulary, (int64_t)greatest + 1) == NULL);
 }
