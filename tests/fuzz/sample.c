@@ -11,99 +11,14 @@ enum {
     MOST_OVERFLOWING = 256, /* bytes of input */
 };
 
-static const char *const words[] = {
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "the",
-    "un",
-    "##aff",
-    "##able",
-    "##s",
-    "hello",
-    "don",
-    "##ing",
-    "strasse",
-    "Stra\u00dfe",
-    "a",
-    "b",
-    "c",
-    "d",
-    "e",
-    "s",
-    "t",
-    "x",
-    "y",
-    "A",
-    "B",
-    "##a",
-    "##b",
-    "##c",
-    "##d",
-    "##e",
-    "##s",
-    "##t",
-    "##x",
-    "##y",
-    "##A",
-    "##B",
-    "ab",
-    "abc",
-    "##ab",
-    "##abc",
-    "0",
-    "1",
-    "2",
-    "##0",
-    "##1",
-    "##2",
-    ".",
-    ",",
-    "!",
-    "?",
-    "'",
-    "-",
-    "(",
-    ")",
-    "[",
-    "]",
-    "$",
-    "^",
-    "`",
-    "~",
-    "##.",
-    "\u00e9",
-    "##\u00e9",
-    "\u00fc",
-    "##\u00fc",
-    "\u00df",
-    "i",
-    "##i",
-    "\u0307",
-    "##\u0307",
-    "\u0430",
-    "##\u0430",
-    "\u4e2d",
-    "\u6587",
-    "##\u6587",
-    "\u65e5",
-    "\ud55c",
-    "\u1112",
-    "##\u1161",
-    "##\u11ab",
-    "\u0915",
-    "##\u093e",
-    "\U0001d157",
-    "##\U0001d165",
-    "\U0001f600",
-    "##\U0001f600",
-    "\u200d",
-    "\ufffd",
-    "##",
-    "#",
-};
+/* The vocabulary of an input that brings none, apart by spaces; two long tokens besides. */
+static const char fixed_vocabulary[] =
+    "[PAD] [UNK] [CLS] [SEP] [MASK] the un ##aff ##able ##s hello don ##ing strasse "
+    "Stra\u00dfe a b c d e s t x y A B ##a ##b ##c ##d ##e ##s ##t ##x ##y ##A ##B ab abc "
+    "##ab ##abc 0 1 2 ##0 ##1 ##2 . , ! ? ' - ( ) [ ] $ ^ ` ~ ##. \u00e9 ##\u00e9 \u00fc "
+    "##\u00fc \u00df i ##i \u0307 ##\u0307 \u0430 ##\u0430 \u4e2d \u6587 ##\u6587 \u65e5 "
+    "\ud55c \u1112 ##\u1161 ##\u11ab \u0915 ##\u093e \U0001d157 ##\U0001d165 \U0001f600 "
+    "##\U0001f600 \u200d \ufffd ## #";
 
 static void add_token(sample *sample, const uint8_t *bytes, size_t length)
 {
@@ -116,23 +31,9 @@ static void add_token(sample *sample, const uint8_t *bytes, size_t length)
     ft_vocabulary_append(vocabulary, start, length, (int32_t)sample->ids++);
 }
 
-static void take_fixed_vocabulary(sample *sample)
-{
-    uint8_t long_token[LONG_TOKEN];
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        add_token(sample, (const uint8_t *)words[i], strlen(words[i]));
-    memset(long_token, 'x', sizeof long_token);
-    add_token(sample, long_token, sizeof long_token);
-    memset(long_token, '#', 2);
-    add_token(sample, long_token, sizeof long_token);
-}
-
 /* The words of a section, apart by spaces; an empty word is a token too. */
-static void draw_vocabulary(sample *sample, input *in)
+static void add_tokens(sample *sample, input section)
 {
-    input section;
-    if (!input_section(in, &section))
-        return;
     while (section.at < section.end) {
         const uint8_t *stop = memchr(section.at, ' ', (size_t)(section.end - section.at));
         input word = {section.at, stop != NULL ? stop : section.end};
@@ -141,6 +42,17 @@ static void draw_vocabulary(sample *sample, input *in)
         const uint8_t *bytes = strings_add(&sample->strings, &word, &length);
         add_token(sample, bytes, length);
     }
+}
+
+static void take_fixed_vocabulary(sample *sample)
+{
+    const uint8_t *fixed = (const uint8_t *)fixed_vocabulary;
+    uint8_t long_token[LONG_TOKEN];
+    add_tokens(sample, (input){fixed, fixed + sizeof fixed_vocabulary - 1});
+    memset(long_token, 'x', sizeof long_token);
+    add_token(sample, long_token, sizeof long_token);
+    memset(long_token, '#', 2);
+    add_token(sample, long_token, sizeof long_token);
 }
 
 static void draw_added(sample *sample, input *in, int count)
@@ -293,10 +205,11 @@ void sample_draw(sample *sample, input in)
     sample->two_threads = shape & 64;
     sample->failing_allocation = (int)failing - 1;
 
-    if (model & 16)
-        draw_vocabulary(sample, &in);
-    else
+    input section = {0};
+    if (!(model & 16))
         take_fixed_vocabulary(sample);
+    else if (input_section(&in, &section))
+        add_tokens(sample, section);
     CHECK(ft_vocabulary_finish(&sample->vocabulary) == FT_OK);
     draw_added(sample, &in, added % (SAMPLE_ADDED + 1));
     draw_texts(sample, &in, shape >> 4 & 3);
