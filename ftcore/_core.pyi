@@ -251,16 +251,21 @@ def pack_padded(
 def pad_columns(
     features: list[Mapping[str, Any]] | dict[str, list[Any]],
     main: str,
-    pads: dict[str, int],
+    pad: int,
+    type_pad: int,
     width: int,
     multiple: int,
     left: bool,
-    mask: str | None,
-) -> dict[str, NDArray[np.int64] | list[Any]]:
-    """Collates a batch. Columns named in `pads` become int64 [rows, width], padded with its number;
-    other columns int64 [rows] where they hold one int a row, and a list otherwise. width: a number,
-    -1 for the longest row's, -2 for no padding. mask: the column of ones and zeros to add where
-    there is none."""
+    mask: bool,
+    tensor: type | None,
+    /,
+) -> tuple[dict[str, Any], bool]:
+    """Collates a batch. The columns `main`, token_type_ids, attention_mask and special_tokens_mask
+    become int64 [rows, width], padded with pad, type_pad, 0 and 1; others int64 [rows] where they
+    hold one integer a row, and a list otherwise. width: a number, -1 for the longest row's, -2 for
+    no padding. mask: whether to add attention_mask where there is none. tensor: the type of tensors
+    to make, where it offers C functions for DLPack; arrays otherwise, or where it is None. Returns
+    the columns, and whether all are of the type asked for."""
 
 def shuffled_order(count: int, seed: int) -> NDArray[np.int64]:
     """The order in which Hugging Face's Trainer visits `count` rows in an epoch; seed is its data

@@ -35,37 +35,32 @@ ft_status ft_pad_width(const int64_t *lengths, int64_t rows, int64_t wanted, int
     return FT_OK;
 }
 
-static int64_t *fill(int64_t *out, int64_t count, int64_t value)
+static void fill(int64_t *out, int64_t count, int64_t value)
 {
     for (int64_t i = 0; i < count; i++)
         out[i] = value;
-    return out + count;
+}
+
+int64_t *ft_pad_row(int64_t *out, int64_t length, int64_t width, int64_t pad, bool left)
+{
+    int64_t padding = width - length;
+    fill(left ? out : out + length, padding, pad);
+    return left ? out + padding : out;
 }
 
 void ft_pad_rows(const int64_t *values, const int64_t *lengths, int64_t rows, int64_t width,
                  int64_t pad, bool left, int64_t *out)
 {
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t length = lengths[row], padding = width - length;
-        if (left)
-            out = fill(out, padding, pad);
-        if (length > 0)
-            memcpy(out, values, (size_t)length * sizeof *out);
-        values += length;
-        out += length;
-        if (!left)
-            out = fill(out, padding, pad);
+    for (int64_t row = 0; row < rows; row++, out += width) {
+        int64_t *tokens = ft_pad_row(out, lengths[row], width, pad, left);
+        if (lengths[row] > 0)
+            memcpy(tokens, values, (size_t)lengths[row] * sizeof *out);
+        values += lengths[row];
     }
 }
 
 void ft_pad_mask(const int64_t *lengths, int64_t rows, int64_t width, bool left, int64_t *out)
 {
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t length = lengths[row];
-        if (left)
-            out = fill(out, width - length, 0);
-        out = fill(out, length, 1);
-        if (!left)
-            out = fill(out, width - length, 0);
-    }
+    for (int64_t row = 0; row < rows; row++, out += width)
+        fill(ft_pad_row(out, lengths[row], width, 0, left), lengths[row], 1);
 }

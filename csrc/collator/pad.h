@@ -16,6 +16,10 @@ enum { FT_PAD_LONGEST = -1, FT_PAD_NONE = -2 };
 ft_status ft_pad_width(const int64_t *lengths, int64_t rows, int64_t wanted, int64_t multiple,
                        const char *column, int64_t *width);
 
+/* Fills a row, out [width], with `pad` but for the `length` values on the left or, with `left`, the
+ * right. Returns where these go. */
+int64_t *ft_pad_row(int64_t *out, int64_t length, int64_t width, int64_t pad, bool left);
+
 /* values hold the rows end to end, out is [rows, width]; the rest of each row, on the right or the
  * left, becomes `pad`. No row is longer than width. */
 void ft_pad_rows(const int64_t *values, const int64_t *lengths, int64_t rows, int64_t width,

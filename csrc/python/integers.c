@@ -2,14 +2,17 @@
 
 #include <string.h>
 
+#include <numpy/arrayscalars.h>
+
 #include "python/arrays.h"
+#include "python/dlpack.h"
 
 static int reserve(ft_integer_buffer *buffer, size_t more)
 {
     size_t needed = buffer->count + more;
     if (needed <= buffer->capacity && buffer->values != NULL)
         return 0;
-    size_t capacity = needed + needed / 2 + 64;
+    size_t capacity = needed + needed / 2 + 1024;
     int64_t *values = PyMem_Realloc(buffer->values, capacity * sizeof *values);
     if (values == NULL) {
         PyErr_NoMemory();
@@ -23,7 +26,7 @@ static int reserve(ft_integer_buffer *buffer, size_t more)
 void ft_integer_buffer_release(ft_integer_buffer *buffer)
 {
     PyMem_Free(buffer->values);
-    *buffer = (ft_integer_buffer){0};
+    *buffer = (ft_integer_buffer){.tensors = buffer->tensors};
 }
 
 PyObject *ft_python_list_item(PyObject *list, Py_ssize_t i)
@@ -115,6 +118,61 @@ static Py_ssize_t append_list(ft_integer_buffer *buffer, PyObject *list, const c
     return count;
 }
 
+/* As ft_tensor_view, of a NumPy array. */
+static int view_array(PyObject *object, int dimensions, ft_integer_view *view)
+{
+    PyArrayObject *array = (PyArrayObject *)object;
+    if (!PyArray_CheckExact(object) || PyArray_NDIM(array) != dimensions ||
+        !PyArray_ISNOTSWAPPED(array))
+        return 0;
+    *view = (ft_integer_view){
+        .data = PyArray_DATA(array),
+        .count = dimensions > 0 ? PyArray_DIM(array, 0) : 1,
+        .stride = dimensions > 0 ? PyArray_STRIDE(array, 0) : 0,
+        .type = PyArray_TYPE(array),
+    };
+    return view->type == NPY_INT64 || view->type == NPY_INT32 || view->type == NPY_BOOL;
+}
+
+int ft_python_view_integers(PyObject *object, int dimensions, const ft_tensors *tensors,
+                            ft_integer_view *view)
+{
+    return view_array(object, dimensions, view) ||
+           (tensors != NULL && ft_tensor_view(tensors, object, dimensions, view));
+}
+
+void ft_integer_view_copy(const ft_integer_view *view, int64_t *out)
+{
+    const char *at = view->data;
+    npy_intp count = view->count, stride = view->stride;
+    if (view->type == NPY_INT64 && stride == sizeof *out) {
+        if (count > 0)
+            memcpy(out, at, (size_t)count * sizeof *out);
+        return;
+    }
+    for (npy_intp i = 0; i < count; i++, at += stride) {
+        if (view->type == NPY_INT64) {
+            memcpy(out + i, at, sizeof *out);
+        } else if (view->type == NPY_INT32) {
+            int32_t value;
+            memcpy(&value, at, sizeof value);
+            out[i] = value;
+        } else {
+            out[i] = *at != 0;
+        }
+    }
+}
+
+int ft_integer_buffer_append(ft_integer_buffer *buffer, const ft_integer_view *view)
+{
+    if (reserve(buffer, (size_t)view->count) < 0)
+        return -1;
+    ft_integer_view_copy(view, buffer->values + buffer->count);
+    buffer->count += (size_t)view->count;
+    return 0;
+}
+
+/* Arrays of other types, and what NumPy can make an array of. */
 static Py_ssize_t append_array(ft_integer_buffer *buffer, PyObject *object, const char *column,
                                Py_ssize_t row)
 {
@@ -148,5 +206,30 @@ Py_ssize_t ft_python_append_row(ft_integer_buffer *buffer, PyObject *row_object,
         Py_XDECREF(list);
         return count;
     }
-    return append_array(buffer, row_object, column, row);
+    ft_integer_view view;
+    if (!ft_python_view_integers(row_object, 1, buffer->tensors, &view))
+        return append_array(buffer, row_object, column, row);
+    return ft_integer_buffer_append(buffer, &view) < 0 ? -1 : view.count;
+}
+
+int ft_python_integer(PyObject *object, const ft_tensors *tensors, int64_t *out)
+{
+    if (PyLong_CheckExact(object)) {
+        int overflow;
+        *out = PyLong_AsLongLongAndOverflow(object, &overflow);
+        return overflow == 0;
+    }
+    if (Py_IS_TYPE(object, &PyInt64ArrType_Type)) {
+        *out = ((PyInt64ScalarObject *)object)->obval;
+        return 1;
+    }
+    if (Py_IS_TYPE(object, &PyInt32ArrType_Type)) {
+        *out = ((PyInt32ScalarObject *)object)->obval;
+        return 1;
+    }
+    ft_integer_view view;
+    if (!ft_python_view_integers(object, 0, tensors, &view) || view.type == NPY_BOOL)
+        return 0;
+    ft_integer_view_copy(&view, out);
+    return 1;
 }

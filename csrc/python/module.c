@@ -91,6 +91,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->tokenizer_type);
     Py_VISIT(state->encoding_type);
     Py_VISIT(state->encode_options_type);
+    Py_VISIT(state->tensor_type);
     return 0;
 }
 
@@ -105,6 +106,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->tokenizer_type);
     Py_CLEAR(state->encoding_type);
     Py_CLEAR(state->encode_options_type);
+    Py_CLEAR(state->tensor_type);
     return 0;
 }
 

@@ -24,6 +24,8 @@ typedef struct ft_module_state {
     PyTypeObject *tokenizer_type;
     PyTypeObject *encoding_type;
     PyTypeObject *encode_options_type;
+    PyTypeObject *tensor_type; /* that tensor_calls belong to; see dlpack.h */
+    const struct ft_tensor_calls *tensor_calls;
 } ft_module_state;
 
 /* The state of the module that defines `type` (a heap type made with PyType_FromModuleAndSpec). */

@@ -21,8 +21,8 @@ typedef struct ft_token {
 } ft_token;
 
 typedef struct ft_vocabulary {
-    const uint8_t *bytes; /* of all tokens, valid UTF-8 each: own_bytes, or a text that is kept by
-                             whoever gave it */
+    const uint8_t *bytes; /* of all tokens, valid UTF-8 each: own_bytes, or a text that somebody
+                             else keeps */
     size_t byte_count;
     uint8_t *own_bytes;
     size_t own_capacity;
@@ -53,8 +53,10 @@ void ft_vocabulary_clear(ft_vocabulary *vocabulary);
 
 static const uint64_t FT_HASH_START = 0xCBF29CE484222325u;
 
-/* The hash is a polynomial of the bytes. Its base is small for the sake of ft_hash_bytes, which
- * takes eight at once; that neighbouring hashes are close is made good where slots are chosen. */
+/* The hash is a polynomial of the bytes. Its base is small so that those of whole tokens can be
+ * taken eight bytes at a time; that similar tokens get similar hashes is made good where slots are
+ * chosen.
+ */
 enum { FT_HASH_BASE = 241 };
 
 /* The hash of a text one byte longer. */

@@ -10,9 +10,13 @@
 #include "tokenizer/utf8.h"
 
 enum {
-    STEP = 16,          /* bytes looked at together */
-    BYTES_A_TOKEN = 12, /* of JSON, in a vocabulary of English; to guess the number of tokens */
-    EXCERPT = 60,       /* bytes of a token that an error shows */
+    STEP = 16, /* bytes looked at together */
+    LONGEST_CHARACTER = 4,
+    EXCERPT = 60, /* bytes of a token that an error shows */
+    /* Guesses of how much there will be, rather too little: of JSON for each token, and for each
+     * byte of tokens. Files differ in their white space. */
+    JSON_A_TOKEN = 24,
+    JSON_A_BYTE = 4,
 };
 
 typedef struct reader {
@@ -123,17 +127,22 @@ static inline size_t plain_bytes(const uint8_t *text)
 }
 
 /* Reads the rest of a token, whose opening quotation mark was passed, onto the vocabulary's bytes.
- * They have room for it: no escape is shorter than what it stands for. */
+ */
 static ft_status read_token(reader *in, size_t *length)
 {
-    uint8_t *start = in->vocabulary->own_bytes + in->vocabulary->byte_count, *out = start;
+    ft_vocabulary *vocabulary = in->vocabulary;
     const uint8_t *at = in->at, *end = in->end;
+    size_t start = vocabulary->byte_count;
     for (;;) {
+        if (vocabulary->own_capacity - vocabulary->byte_count < STEP + LONGEST_CHARACTER)
+            FT_FORWARD(ft_vocabulary_reserve(vocabulary, 0, STEP + LONGEST_CHARACTER));
+        uint8_t *out = vocabulary->own_bytes + vocabulary->byte_count;
         if (end - at >= STEP) {
             memcpy(out, at, STEP);
             size_t plain = plain_bytes(at);
             at += plain;
             out += plain;
+            vocabulary->byte_count += plain;
             if (plain == STEP)
                 continue;
         }
@@ -146,18 +155,18 @@ static ft_status read_token(reader *in, size_t *length)
             int32_t code = escape(&at, end);
             if (code < 0)
                 return malformed(in, "a valid escape, and no half of a surrogate pair,");
-            out += ft_utf8_put((uint32_t)code, out);
+            vocabulary->byte_count += ft_utf8_put((uint32_t)code, out);
             continue;
         }
         size_t size = *at < ' ' ? 0 : ft_utf8_character(at, (size_t)(end - at));
         if (size == 0)
             return malformed(in, "a character in valid UTF-8, controls being escaped,");
-        for (; size > 0; size--)
-            *out++ = *at++;
+        memcpy(out, at, size);
+        at += size;
+        vocabulary->byte_count += size;
     }
     in->at = at + 1;
-    *length = (size_t)(out - start);
-    in->vocabulary->byte_count += *length;
+    *length = vocabulary->byte_count - start;
     return FT_OK;
 }
 
@@ -245,7 +254,7 @@ static ft_status read_vocabulary(reader *in)
     ft_vocabulary *vocabulary = in->vocabulary;
     size_t rest = (size_t)(in->end - in->at);
     ft_vocabulary_clear(vocabulary); /* an earlier one of the same name does not count */
-    FT_FORWARD(ft_vocabulary_reserve(vocabulary, rest / BYTES_A_TOKEN + 1, rest + STEP));
+    FT_FORWARD(ft_vocabulary_reserve(vocabulary, rest / JSON_A_TOKEN + 1, rest / JSON_A_BYTE + 1));
     in->span.start = (size_t)(in->at - in->text);
     in->at++;
     if (!take(in, '}')) {

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -66,66 +67,71 @@ class DataCollatorWithPadding:
             )
 
     def __call__(self, features: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> BatchEncoding:
-        names = self.tokenizer.model_input_names
-        columns, is_batch = _as_columns(features, names[0])
+        tokenizer = self.tokenizer
+        names = tokenizer.model_input_names
+        main = names[0]
+        columns: Any = features
+        is_batch = True
+        if not (
+            type(columns) is list and columns and type(columns[0]) is dict and main in columns[0]
+        ):
+            columns, is_batch = _as_columns(features, main)
         width = self._width()
-        batch: dict[str, Any] = pad_columns(
-            columns,
-            names[0],
-            self._pads(names[0], required=width != _NO_PADDING),
-            width,
-            1 if self.pad_to_multiple_of is None else self.pad_to_multiple_of,
-            self._is_left(),
-            "attention_mask" if "attention_mask" in names else None,
-        )
-        for name in ("label", "label_ids"):
-            if name in batch:
-                batch["labels"] = batch.pop(name)
-        as_torch = self.return_tensors == "pt"
-        if as_torch:
-            # Looked up rather than imported, which would take a twentieth of the whole call.
-            from_numpy = (sys.modules.get("torch") or import_module("torch")).from_numpy
-        else:
-            _check_framework(self.return_tensors)
-        for name, column in batch.items():
-            if type(column) is list:
-                column = _stack(name, column, np.float32 if as_torch else np.float64)
-            if as_torch:
-                column = from_numpy(column)
-            batch[name] = column if is_batch else column[0, ...]
-        return BatchEncoding(batch)
-
-    def _pads(self, main: str, required: bool) -> dict[str, int]:
-        """What each column is padded with."""
-        token = self.tokenizer.pad_token_id
-        if token is None or token < 0:
-            if required:
+        pad = _pad_token_id(tokenizer)
+        if pad is None or pad < 0:
+            if width != _NO_PADDING:
                 raise ValueError(
                     "the tokenizer has no padding token: set tokenizer.pad_token, or give "
                     "padding=False"
                 )
-            token = 0
-        return {
-            main: token,
-            "token_type_ids": self.tokenizer.pad_token_type_id,
-            "attention_mask": 0,
-            "special_tokens_mask": 1,
-        }
+            pad = 0
+        side = tokenizer.padding_side
+        if side not in ("right", "left"):
+            raise ValueError(
+                f"the tokenizer's padding_side must be 'right' or 'left', not {side!r}"
+            )
+        tensor = None
+        if self.return_tensors == "pt":
+            # torch is looked up rather than imported, which would take as long as a column.
+            tensor = (sys.modules.get("torch") or import_module("torch")).Tensor
+        else:
+            _check_framework(self.return_tensors)
+        batch, finished = pad_columns(
+            columns,
+            main,
+            pad,
+            tokenizer.pad_token_type_id,
+            width,
+            self.pad_to_multiple_of or 1,
+            side == "left",
+            "attention_mask" in names,
+            tensor,
+        )
+        if "label" in batch:
+            batch["labels"] = batch.pop("label")
+        if "label_ids" in batch:
+            batch["labels"] = batch.pop("label_ids")
+        if not finished:
+            self._finish(batch)
+        if not is_batch:
+            batch = {name: column[0, ...] for name, column in batch.items()}
+        return BatchEncoding(batch)
 
-    def _is_left(self) -> bool:
-        side = self.tokenizer.padding_side
-        if side == "right":
-            return False
-        if side == "left":
-            return True
-        raise ValueError(f"the tokenizer's padding_side must be 'right' or 'left', not {side!r}")
+    def _finish(self, batch: dict[str, Any]) -> None:
+        """Turns lists into arrays, and arrays into tensors where these are asked for."""
+        as_torch = self.return_tensors == "pt"
+        for name, column in batch.items():
+            if type(column) is list:
+                column = _stack(name, column, np.float32 if as_torch else np.float64)
+            if as_torch and type(column) is np.ndarray:
+                column = sys.modules["torch"].from_numpy(column)
+            batch[name] = column
 
     def _width(self) -> int:
         """The length to pad to, or one of the constants above."""
-        if self.pad_to_multiple_of is not None and self.pad_to_multiple_of < 1:
-            raise ValueError(
-                f"pad_to_multiple_of must be at least 1, got {self.pad_to_multiple_of}"
-            )
+        multiple = self.pad_to_multiple_of
+        if multiple is not None and multiple < 1:
+            raise ValueError(f"pad_to_multiple_of must be at least 1, got {multiple}")
         padding = self.padding
         if padding is True or padding == "longest":
             return _LONGEST
@@ -188,6 +194,33 @@ def default_data_collator(
 def _check_framework(framework: str) -> None:
     if framework not in ("pt", "np"):
         raise ValueError(f"return_tensors must be 'pt' or 'np', got {framework!r}")
+
+
+def _pad_token_id(tokenizer: Any) -> int | None:
+    """``tokenizer.pad_token_id``.
+
+    transformers finds it at the end of a ``__getattr__`` that takes a fifth of the whole call, so
+    its last step, from the token to the id, is taken here. Nothing is kept: the token may be set,
+    and the vocabulary grow, between calls.
+    """
+    state: dict[str, Any] = getattr(tokenizer, "__dict__", {})
+    cls: Any = type(tokenizer)
+    if "_special_tokens_map" in state and _is_left_to_transformers(cls, "pad_token_id"):
+        token = state["_special_tokens_map"].get("pad_token")
+        if token is not None and "pad_token_id" not in state:
+            return tokenizer.convert_tokens_to_ids(str(token))
+    return tokenizer.pad_token_id
+
+
+@lru_cache(maxsize=16)
+def _is_left_to_transformers(cls: Any, name: str) -> bool:
+    """Whether the class has no such attribute, but the ``__getattr__`` of transformers."""
+    getter = getattr(cls, "__getattr__", None)
+    return (
+        getattr(getter, "__module__", None) == "transformers.tokenization_utils_base"
+        and cls.__getattribute__ is object.__getattribute__
+        and not any(name in vars(base) for base in cls.__mro__)
+    )
 
 
 def _as_columns(features: Any, main: str) -> tuple[Any, bool]:

@@ -1,5 +1,6 @@
 """Padding collators, on a tokenizer of a few attributes."""
 
+import pickle
 from collections import UserDict
 from types import SimpleNamespace
 
@@ -179,6 +180,72 @@ def test_tensors_are_returned_where_torch_is_installed():
     assert batch["input_ids"].dtype == torch.int64
     assert batch["input_ids"].tolist() == [[1, 2], [3, 9]]
     assert batch["labels"].dtype == torch.float32
+
+
+def test_tensors_are_ordinary_ones():
+    torch = pytest.importorskip("torch")
+    rows = [{"input_ids": torch.tensor([1, 2, 3]), "label": 1}, {"input_ids": [4], "label": 0}]
+    batch = DataCollatorWithPadding(make_tokenizer())(rows)
+    for tensor in batch.values():
+        assert type(tensor) is torch.Tensor and tensor.is_contiguous() and tensor.is_leaf
+        assert torch.equal(pickle.loads(pickle.dumps(tensor)), tensor)
+        assert torch.equal(tensor.clone().share_memory_(), tensor)
+        tensor += 1  # its own memory, which may be written to
+        assert torch.equal(torch.from_numpy(tensor.numpy()), tensor)
+    assert rows[0]["input_ids"].tolist() == [1, 2, 3]
+    ids = batch["input_ids"]
+    del batch
+    assert ids.tolist() == [[2, 3, 4], [5, 10, 10]]
+
+
+def test_tensors_that_do_not_fit_in_memory():
+    pytest.importorskip("torch")
+    for width in (2**60, 2**63 - 1):
+        collator = DataCollatorWithPadding(make_tokenizer(), padding="max_length", max_length=width)
+        with pytest.raises(MemoryError, match=f"a tensor of 2 times {width} integers"):
+            collator(FEATURES)
+
+
+class Index:
+    """An integer that does something when it is asked for its value."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def __index__(self):
+        self.action()
+        return 5
+
+
+def test_rows_that_change_while_they_are_read():
+    ids = [1, Index(lambda: ids.clear()), 2]
+    with pytest.raises(IndexError):
+        collate([{"input_ids": ids}])
+    rows = [{"input_ids": [Index(lambda: rows[1].clear())]}, {"input_ids": [1]}]
+    assert collate(rows)["input_ids"].tolist() == [[5], [1]]
+    rows = [{"input_ids": [Index(lambda: rows.clear())], "idx": 1}, {"input_ids": [1], "idx": 2}]
+    with pytest.raises(IndexError):
+        collate(rows)
+
+
+@pytest.mark.parametrize("form", [np.array, "tensor"])
+def test_arrays_of_other_types_and_shapes_are_refused(form):
+    if form == "tensor":
+        form = pytest.importorskip("torch").tensor
+    options = {} if form is not np.array else {"return_tensors": "np"}
+    collator = DataCollatorWithPadding(make_tokenizer(), **options)
+    for row, error, message in [
+        ({"input_ids": form([1.5])}, TypeError, "row 0 of column 'input_ids' must hold integers"),
+        ({"input_ids": form([[1]])}, ValueError, "'input_ids'.*but has 2 dimensions"),
+        ({"input_ids": form(1)}, ValueError, "'input_ids'.*but has 0 dimensions"),
+        (
+            {"input_ids": form([1, 2]), "token_type_ids": form([1])},
+            ValueError,
+            "row 0 of column 'token_type_ids' holds 1 values, but the row has 2 tokens",
+        ),
+    ]:
+        with pytest.raises(error, match=message):
+            collator([row])
 
 
 @pytest.mark.parametrize(

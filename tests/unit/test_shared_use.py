@@ -81,7 +81,7 @@ def test_one_set_of_columns():
 
     def collate():
         for _ in range(20):
-            padded = _core.pad_columns(rows, "input_ids", {"input_ids": 0}, -1, 1, False, None)
+            padded, _ = _core.pad_columns(rows, "input_ids", 0, 0, -1, 1, False, False, None)
             assert padded["input_ids"].shape == (99, 9)
 
     assert at_once(read, read, collate, collate) == [None] * 4
