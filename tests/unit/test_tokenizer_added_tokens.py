@@ -68,6 +68,28 @@ def test_a_token_in_the_white_space_that_another_takes(normalized):
     assert_found_alike(tokens, ["é <x>   a b", "<x> a <x>\u3000 a the", "<x> \t a a <x>"])
 
 
+@pytest.mark.parametrize("normalized", [False, True])
+def test_white_space_belongs_to_one_token(normalized):
+    tokens = [AddedToken("<x>", rstrip=True, normalized=normalized)]
+    tokens.append(AddedToken(" ", lstrip=True, normalized=normalized))
+    assert_found_alike(tokens, ["<x> ", "é<x> a", "a  <x> ", " a"])
+    # Where the first takes several spaces, the Rust library panics.
+    rows = encode_rows(both(tokens)[0], ["<x>   a b"])
+    x, space = len(VOCAB), len(VOCAB) + 1
+    assert rows.ids.tolist() == [x, VOCAB["a"], space, VOCAB["b"]]
+    assert rows.traced().column(6) == [[(0, 6), (6, 7), (7, 8), (8, 9)]]
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_token_that_has_lost_its_white_space(normalized):
+    tokens = [AddedToken("<x>", rstrip=True, normalized=normalized)]
+    tokens.append(AddedToken(" a", lstrip=True, normalized=normalized))
+    core, rust = both(tokens)
+    traced = encode_rows(core, ["<x>   a b  a"]).traced()
+    assert traced.spaced == {0: "<x>   ", 1: "a", 3: "  a"}
+    assert rust.encode("<x>   a b  a").tokens == ["<x>   ", "a", "b", "  a"]
+
+
 def test_every_word_character():
     codes = [c for c in range(0, 0x11000) if not 0xD800 <= c < 0xE000]
     token = AddedToken("<x>", single_word=True, normalized=False)
