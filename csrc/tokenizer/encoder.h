@@ -24,8 +24,8 @@ enum {
     FT_WORD_SET_BITS = 2, /* so little memory that a short text fills it */
     FT_WORD_MANY = 1 << 5,
 #else
-    FT_WORD_SET_BITS = 14,
-    FT_WORD_MANY = 1 << 15,
+    FT_WORD_SET_BITS = 16,
+    FT_WORD_MANY = 1 << 17,
 #endif
 };
 

@@ -23,6 +23,7 @@ Text = str | Sequence[str] | Sequence[Sequence[str]] | Sequence[Sequence[Sequenc
 
 # Columns by their numbers in the C core.
 _IDS, _TYPES, _MASK, _SPECIAL, _SEQUENCES, _WORDS, _OFFSETS = range(7)
+_MOST_PLANS = 256  # that are kept; calls seldom differ in more than a few ways
 _INPUT_ERROR = (
     "text input must be of type `str` (single example), `list[str]` (batch, or one example split "
     "into words with is_split_into_words=True) or lists of them, or of pairs of them"
@@ -255,7 +256,10 @@ class Call(SpecialTokens):
             limit=self.model_max_length if warns else float("inf"),
         )
         if not (given.verbose and given.padding is True and given.max_length is not None):
-            self._plans[given] = plan  # one that warned must warn the next time too
+            # One that warned must warn the next time too.
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[given] = plan
         return plan
 
     def _columns(self, given: _Options) -> tuple[tuple[str, int], ...]:

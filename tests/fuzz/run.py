@@ -54,7 +54,9 @@ def build(target, compiler, libfuzzer):
     program = BUILD / target
     BUILD.mkdir(parents=True, exist_ok=True)
     flags = [*FLAGS, *(["-fsanitize=fuzzer"] if libfuzzer else [])]
-    subprocess.run([compiler, *flags, *sources(target, libfuzzer), "-o", program], check=True)
+    command = [compiler, *flags, *sources(target, libfuzzer), "-o", program]
+    if subprocess.run(command).returncode != 0:
+        sys.exit(f"{target} does not compile")
     return program
 
 
