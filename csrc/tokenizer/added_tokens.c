@@ -113,8 +113,9 @@ bool ft_added_tokens_next(const ft_added_tokens *set, const uint8_t *text, size_
         return false;
     const ft_added_token *token;
     while ((token = find(set, text, length, &cursor->at)) != NULL) {
-        size_t start = cursor->at, stop = start + token->length, other;
-        cursor->at = stop;
+        const size_t begin = cursor->at, end = begin + token->length;
+        size_t start = begin, stop = end, other;
+        cursor->at = end;
         if (token->special && cursor->pass_special)
             continue;
         if (token->single_word &&
@@ -130,10 +131,10 @@ bool ft_added_tokens_next(const ft_added_tokens *set, const uint8_t *text, size_
         if (token->rstrip)
             while (stop < length && flags_after(text, stop, &other) & FT_UNICODE_SPACE)
                 stop = other;
-        if (start >= stop) /* white space that the token before it took */
-            continue;
+        if (start >= stop)
+            continue; /* all white space, which the token before has taken */
         cursor->taken = stop;
-        *match = (ft_added_match){start, stop, token->id, stop - start > token->length};
+        *match = (ft_added_match){start, stop, token->id, start != begin || stop != end};
         return true;
     }
     return false;

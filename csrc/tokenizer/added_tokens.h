@@ -37,7 +37,7 @@ void ft_added_tokens_clear(ft_added_tokens *set);
 typedef struct ft_added_match {
     size_t start, stop; /* bytes; the white space it takes included */
     int32_t id;
-    bool spaced; /* it has taken white space */
+    bool spaced; /* it has taken white space, or lost some to the token before */
 } ft_added_match;
 
 /* Where the search stands: zero-initialise it. */

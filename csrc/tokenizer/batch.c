@@ -203,15 +203,17 @@ static ft_status encode_row(const batch *work, ft_encoder *encoder, chunk *out, 
                                    : FT_OK;
 }
 
-/* Texts lie all over memory: asks for the beginning of a row's before its turn comes. */
+/* Texts lie all over memory: asks for the beginning of a row's before its turn comes. An address is
+ * a number here: it may be beyond the text, or that of a text that is not there. */
 static inline void fetch_early(const batch *work, int64_t row)
 {
     for (int side = 0; side < 2; side++) {
         const ft_texts *texts = work->texts[side];
         if (texts->texts == NULL || texts->words != NULL)
             continue;
+        uintptr_t text = (uintptr_t)texts->texts[row].bytes;
         for (size_t at = 0; at < 256; at += 64)
-            __builtin_prefetch(texts->texts[row].bytes + at);
+            __builtin_prefetch((const void *)(text + at));
     }
 }
 

@@ -181,7 +181,7 @@ ft_status ft_trace_text(const ft_rules *rules, bool pass_special, const uint8_t 
         if (match.start >= done) {
             FT_FORWARD(trace_stretch(&t, text + done, match.start - done));
             t.base += count_characters(text + done, match.start - done);
-        } else { /* within the white space that the token before it took */
+        } else { /* it begins in the white space that the token before has taken */
             t.base -= count_characters(text + match.start, done - match.start);
         }
         uint32_t start = t.base;

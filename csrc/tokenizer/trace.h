@@ -17,7 +17,7 @@ typedef struct ft_origin {
     int32_t start, end, word;
 } ft_origin;
 
-/* An added token that has taken white space, as it stands in the text. */
+/* An added token that has taken white space, or lost some, as it stands in the text. */
 typedef struct ft_spaced {
     int64_t token; /* its place among the tokens */
     size_t start, length;

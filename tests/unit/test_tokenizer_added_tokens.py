@@ -34,8 +34,13 @@ def assert_found_alike(tokens, texts, lowercase=True):
     core, rust = both(tokens, lowercase)
     rows = encode_rows(core, texts)
     ids, ends = rows.ids.tolist(), rows.offsets.tolist()
+    traced = rows.traced()
+    offsets, words = traced.column(6), traced.column(5)
     for i, encoding in enumerate(rust.encode_batch(texts)):
         assert ids[ends[i] : ends[i + 1]] == encoding.ids, (texts[i], tokens)
+        assert offsets[i] == encoding.offsets, (texts[i], tokens)
+        assert words[i] == encoding.word_ids, (texts[i], tokens)
+    assert traced.ids.tolist() == ids
 
 
 def special_tokens():
@@ -54,6 +59,35 @@ def test_every_combination_of_flags(flags):
     texts = [f"{left}<x>{right}" for left in around for right in around]
     texts += ["<x><x>", "<x> <x>", " <x>  <x> ", "<X>", "<x", "a <x>b <x> c<x>"]
     assert_found_alike([token], texts)
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_token_in_the_white_space_that_another_takes(normalized):
+    tokens = [AddedToken("<x>", rstrip=True, normalized=normalized)]
+    tokens.append(AddedToken(" a", normalized=normalized))
+    assert_found_alike(tokens, ["é <x>   a b", "<x> a <x>\u3000 a the", "<x> \t a a <x>"])
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_white_space_belongs_to_one_token(normalized):
+    tokens = [AddedToken("<x>", rstrip=True, normalized=normalized)]
+    tokens.append(AddedToken(" ", lstrip=True, normalized=normalized))
+    assert_found_alike(tokens, ["<x> ", "é<x> a", "a  <x> ", " a"])
+    # Where the first takes several spaces, the Rust library panics.
+    rows = encode_rows(both(tokens)[0], ["<x>   a b"])
+    x, space = len(VOCAB), len(VOCAB) + 1
+    assert rows.ids.tolist() == [x, VOCAB["a"], space, VOCAB["b"]]
+    assert rows.traced().column(6) == [[(0, 6), (6, 7), (7, 8), (8, 9)]]
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_token_that_has_lost_its_white_space(normalized):
+    tokens = [AddedToken("<x>", rstrip=True, normalized=normalized)]
+    tokens.append(AddedToken(" a", lstrip=True, normalized=normalized))
+    core, rust = both(tokens)
+    traced = encode_rows(core, ["<x>   a b  a"]).traced()
+    assert traced.spaced == {0: "<x>   ", 1: "a", 3: "  a"}
+    assert rust.encode("<x>   a b  a").tokens == ["<x>   ", "a", "b", "  a"]
 
 
 def test_every_word_character():

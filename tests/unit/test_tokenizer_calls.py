@@ -39,6 +39,7 @@ def theirs():
         (TEXTS, tuple(SECONDS)),
         (list(zip(TEXTS, SECONDS, strict=True)),),
         ([["the", "un"], "able"],),
+        (["the", ["un", "able"], "s", "un"],),
         (["the"], [""]),
         ([""],),
     ],
