@@ -217,12 +217,44 @@ static inline void fetch_early(const batch *work, int64_t row)
     }
 }
 
+/* Bytes of a row's texts, an estimate of the work. */
+static size_t bytes_of(const batch *work, int64_t row)
+{
+    size_t total = 0;
+    for (int side = 0; side < 2; side++) {
+        const ft_texts *texts = work->texts[side];
+        int64_t begin, end;
+        if (texts->texts == NULL)
+            continue;
+        texts_of(texts, row, &begin, &end);
+        for (int64_t i = begin; i < end; i++)
+            total += texts->texts[i].length;
+    }
+    return total;
+}
+
+/* Makes room for about as much as a chunk will come to. English has about four bytes to a token. */
+static ft_status reserve_chunk(const batch *work, chunk *part)
+{
+    size_t bytes = 0, rows = (size_t)(part->end - part->begin);
+    for (int64_t row = part->begin; row < part->end; row++)
+        bytes += bytes_of(work, row);
+    size_t tokens = bytes / 4 + 4 * rows + 16;
+    FT_FORWARD(ft_allocate(tokens * sizeof(int32_t), (void **)&part->tokens.ids.data));
+    part->tokens.ids.capacity = tokens;
+    FT_FORWARD(ft_allocate(rows * sizeof *part->rows, (void **)&part->rows));
+    part->capacity = rows;
+    return FT_OK;
+}
+
 static void encode_chunk(void *context, int64_t index)
 {
     const batch *work = context;
     chunk *part = &work->chunks[index];
     ft_encoder *encoder;
-    part->status = ft_tokenizer_take_encoder(work->tokenizer, &encoder);
+    part->status = reserve_chunk(work, part);
+    if (part->status == FT_OK)
+        part->status = ft_tokenizer_take_encoder(work->tokenizer, &encoder);
     if (part->status != FT_OK)
         return;
     encoder->pass_special = work->options->pass_special;
@@ -253,7 +285,8 @@ static ft_status join(const batch *work, ft_encoding *out)
     }
     ft_ids *ids = &out->tokens.ids;
     FT_FORWARD(ft_allocate(rows * sizeof *out->rows, (void **)&out->rows));
-    FT_FORWARD(ft_ids_reserve(ids, tokens));
+    FT_FORWARD(ft_allocate(tokens * sizeof *ids->data, (void **)&ids->data));
+    ids->capacity = tokens;
     for (int64_t i = 0; i < work->chunk_count; i++) {
         const chunk *part = &chunks[i];
         int64_t base = (int64_t)ids->count;
@@ -290,22 +323,6 @@ static ft_status report(const batch *work)
         return ft_error_within(status, "text %lld", (long long)part->failed);
     }
     return FT_OK;
-}
-
-/* Bytes of a row's texts, an estimate of the work. */
-static size_t bytes_of(const batch *work, int64_t row)
-{
-    size_t total = 0;
-    for (int side = 0; side < 2; side++) {
-        const ft_texts *texts = work->texts[side];
-        int64_t begin, end;
-        if (texts->texts == NULL)
-            continue;
-        texts_of(texts, row, &begin, &end);
-        for (int64_t i = begin; i < end; i++)
-            total += texts->texts[i].length;
-    }
-    return total;
 }
 
 /* Cuts the rows into chunks of about equal bytes. */
@@ -348,12 +365,6 @@ static ft_status encode_batch(batch *work, int64_t rows, ft_encoding *out)
         FT_FORWARD(ft_allocate((size_t)count * sizeof *work->chunks, (void **)&work->chunks));
     work->chunk_count = count;
     divide(work, rows, bytes);
-    for (int64_t i = 0; i < count; i++) { /* English: about four bytes to a token */
-        chunk *part = &work->chunks[i];
-        size_t texts = (size_t)(part->end - part->begin);
-        FT_FORWARD(ft_ids_reserve(&part->tokens.ids, bytes / (size_t)count / 3 + 16 + texts * 4));
-        FT_FORWARD(ft_reserve((void **)&part->rows, sizeof *part->rows, 0, texts, &part->capacity));
-    }
     ft_parallel_for(threads, count, encode_chunk, work);
     FT_FORWARD(report(work));
     return join(work, out);
