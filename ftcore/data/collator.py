@@ -93,7 +93,7 @@ class DataCollatorWithPadding:
         tensor = None
         if self.return_tensors == "pt":
             # torch is looked up rather than imported, which would take as long as a column.
-            tensor = (sys.modules.get("torch") or import_module("torch")).Tensor
+            tensor = (sys.modules.get("torch") or _torch()).Tensor
         else:
             _check_framework(self.return_tensors)
         batch, finished = pad_columns(
@@ -186,9 +186,17 @@ def default_data_collator(
             batch[name] = _stack(name, column, np.float32 if framework == "pt" else np.float64)
     if framework == "np":
         return batch
-    import torch
-
+    torch = _torch()
     return {name: torch.from_numpy(column) for name, column in batch.items()}
+
+
+def _torch() -> Any:
+    try:
+        return import_module("torch")
+    except ImportError as error:
+        raise ImportError(
+            "return_tensors='pt' needs PyTorch, which is not installed; use 'np'"
+        ) from error
 
 
 def _check_framework(framework: str) -> None:
@@ -260,7 +268,7 @@ def _array(name: str, column: list[Any]) -> NDArray[Any]:
     """The rows of a column in one array of numbers or booleans."""
     try:
         array = np.stack([np.asarray(value) for value in column])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last from torch: needs detach()
         raise ValueError(f"column {name!r} cannot become an array: {error}") from error
     if array.dtype.kind not in "biuf":
         raise ValueError(

@@ -19,6 +19,7 @@ from ftcore.tokenization.wordpiece import COMMON_OPTIONS, WordPieceTokenizer
 logger = logging.getLogger("ftcore.tokenization")
 
 _BERT_OPTIONS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
+_LEGACY_OPTIONS = ("never_split", "do_basic_tokenize", "additional_special_tokens")
 _BERT_TOKENS = {
     "unk_token": "[UNK]",
     "sep_token": "[SEP]",
@@ -40,6 +41,8 @@ class _Files:
         else:
             self.vocab_txt = checkpoint.read("vocab.txt")
         self.options = {**(checkpoint.read_json("tokenizer_config.json") or {}), **given}
+        if given.get("additional_special_tokens"):  # what is given goes before what is saved
+            self.options.pop("extra_special_tokens", None)
         self._rename("additional_special_tokens", "extra_special_tokens")
         self._rename("max_len", "model_max_length")
         if isinstance(self.options.get("extra_special_tokens"), dict):
@@ -122,8 +125,15 @@ def _check_given(cls: type, options: Mapping[str, Any], known: tuple[str, ...]) 
                 "as tokens with add_tokens",
                 value,
             )
-        elif name not in (*known, "never_split", "do_basic_tokenize"):
+        elif name not in (*known, *_LEGACY_OPTIONS):
             raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+
+
+def _with_present_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of which additional_special_tokens has its name of today."""
+    options = dict(options)
+    extra = options.pop("additional_special_tokens", None)
+    return {"extra_special_tokens": extra, **options} if extra else options
 
 
 class BertTokenizer(WordPieceTokenizer):
@@ -145,6 +155,7 @@ class BertTokenizer(WordPieceTokenizer):
         **options: Any,
     ) -> None:
         _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
+        options = _with_present_names(options)
         if isinstance(vocab, Mapping):
             source, made = "the vocabulary", _core.Vocabulary(dict(vocab))
         else:
@@ -263,7 +274,7 @@ class PreTrainedTokenizerFast(WordPieceTokenizer):
     def __init__(self, tokenizer_file: str | os.PathLike[str], **options: Any) -> None:
         _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
         file = read_file(tokenizer_file)
-        self._setup(parse_tokenizer_json(file.data, file.path), [], options)
+        self._setup(parse_tokenizer_json(file.data, file.path), [], _with_present_names(options))
 
     def _setup(
         self, file: TokenizerJson, added_tokens: list[AddedToken], options: Mapping[str, Any]

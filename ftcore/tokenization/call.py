@@ -21,6 +21,9 @@ logger = logging.getLogger("ftcore.tokenization")
 
 Text = str | Sequence[str] | Sequence[Sequence[str]] | Sequence[Sequence[Sequence[str]]]
 
+# Options of other types may be equal without meaning the same (1.0), or change (a tensor).
+_KEPT_TYPES = frozenset((bool, int, str, type, type(None)))
+
 # Columns by their numbers in the C core.
 _IDS, _TYPES, _MASK, _SPECIAL, _SEQUENCES, _WORDS, _OFFSETS = range(7)
 _MOST_PLANS = 256  # that are kept; calls seldom differ in more than a few ways
@@ -132,6 +135,10 @@ class Call(SpecialTokens):
         super().__setattr__(name, value)
         self.__dict__["_plans"] = {}  # they may depend on it
 
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self.__dict__["_plans"] = {}
+
     def __call__(
         self,
         text: Text | None = None,
@@ -193,17 +200,20 @@ class Call(SpecialTokens):
             verbose,
             split_special_tokens,
         )
+        # Before anything is read: what another thread sets meanwhile begins new ones.
+        plans = self._plans
         try:
-            plan = self._plans.get(key)
-        except TypeError:  # an option of a type that has no hash: let the check name it
+            plan = plans.get(key)
+        except TypeError:  # an option of a type that has no hash
             plan = None
         if plan is None or plan.model_input_names != self.model_input_names:
-            plan = self._plan(_Options(*key))
+            plan = self._plan(_Options(*key), plans)
         if text_target is not None:
             return self._with_labels(text, text_pair, text_target, text_pair_target, plan)
         return self._encode(text, text_pair, plan)
 
-    def _plan(self, given: _Options) -> _Plan:
+    def _plan(self, given: _Options, plans: dict[Any, _Plan]) -> _Plan:
+        """What the options mean. It is kept in ``plans`` where it holds for the next time too."""
         multiple = strategies.natural_number("pad_to_multiple_of", given.pad_to_multiple_of)
         how = strategies.understand(
             given.padding,
@@ -255,11 +265,12 @@ class Call(SpecialTokens):
             return_tensors=return_tensors,
             limit=self.model_max_length if warns else float("inf"),
         )
-        if not (given.verbose and given.padding is True and given.max_length is not None):
-            # One that warned must warn the next time too.
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
-            self._plans[given] = plan
+        # One that warned must warn the next time too.
+        warned = given.verbose and given.padding is True and given.max_length is not None
+        if not warned and _KEPT_TYPES.issuperset(map(type, given)):
+            if len(plans) >= _MOST_PLANS:
+                plans.clear()
+            plans[given] = plan
         return plan
 
     def _columns(self, given: _Options) -> tuple[tuple[str, int], ...]:
@@ -319,7 +330,7 @@ class Call(SpecialTokens):
             max_length=max_length,
             is_split_into_words=is_split_into_words,
         )
-        rows, _ = self._rows(text, text_pair, self._plans.get(given) or self._plan(given))
+        rows, _ = self._rows(text, text_pair, self._plan(given, {}))
         return PackedEncoding(rows.ids.copy(), rows.types, rows.offsets)
 
     def _with_labels(
@@ -346,7 +357,7 @@ class Call(SpecialTokens):
                 too_long[0] if too_long.size else rows.width,
                 self.model_max_length,
             )
-        self._warned_too_long = True
+            self._warned_too_long = True
 
     def _encodings_of(self, rows: Rows) -> list[Encoding]:
         """All that there is to know of encoded rows."""

@@ -35,6 +35,16 @@ _NO_VOCAB_TXT = (
 _RESTORED_OPTIONS = set(COMMON_OPTIONS) - {"extra_special_tokens"}
 
 
+_OWN = frozenset(
+    {
+        *_RESTORED_OPTIONS,
+        *("_special_tokens", "_extra_special_tokens", "_pipeline", "_core", "_ids", "_skipped"),
+        *("_tokens_by_id", "_id_decoders", "_plans", "_warned_too_long"),
+    }
+)
+"""The attributes that __reduce__ sees to."""
+
+
 class WordPieceTokenizer(Conversion):
     """Turns texts into ids. Made by AutoTokenizer.from_pretrained, or by a subclass."""
 
@@ -70,9 +80,10 @@ class WordPieceTokenizer(Conversion):
         self.truncation_side = strategies.side(
             "truncation_side", options.pop("truncation_side", type(self).truncation_side)
         )
-        self.model_input_names = list(
-            options.pop("model_input_names", None) or type(self).model_input_names
-        )
+        names = options.pop("model_input_names", None) or type(self).model_input_names
+        if isinstance(names, str):
+            raise TypeError(f"model_input_names must be a list of str, not {names!r}")
+        self.model_input_names = list(names)
         self.clean_up_tokenization_spaces = bool(options.pop("clean_up_tokenization_spaces", False))
         self.split_special_tokens = bool(options.pop("split_special_tokens", False))
         if options:
@@ -202,7 +213,10 @@ class WordPieceTokenizer(Conversion):
             "special_tokens": [[n, t and t.to_dict()] for n, t in self._special_tokens.items()],
             "extra_special_tokens": [t.to_dict() for t in self._extra_special_tokens],
         }
-        return _restore, (type(self), json.dumps(state, ensure_ascii=False, sort_keys=True), lines)
+        text = json.dumps(state, ensure_ascii=False, sort_keys=True)
+        # What a user or a subclass has put beside it.
+        further = {name: value for name, value in vars(self).items() if name not in _OWN}
+        return _restore, (type(self), text, lines), further or None
 
     def __repr__(self) -> str:
         added = "".join(f"\n\t{id}: {t!r}," for id, t in self.added_tokens_decoder.items())

@@ -10,7 +10,7 @@ import torch
 import transformers
 from tokenizer_support import VOCAB, assert_same
 
-from ftcore.tokenization import BatchEncoding, BertTokenizer, DistilBertTokenizer
+from ftcore.tokenization import BatchEncoding, BertTokenizer, DistilBertTokenizer, call
 
 TEXTS = ["the un able", "Hello, the embeddings!", "", "don't"]
 SECONDS = ["a b", "", "the hello the hello the", "x"]
@@ -297,3 +297,39 @@ def test_packed_rows_are_those_of_a_call(ours, arguments, options):
         column = getattr(packed, name)
         rows = [column[begin:end].tolist() for begin, end in bounds]
         assert rows == ([lists[name]] if isinstance(arguments[0], str) else lists[name])
+
+
+class Length:
+    """A number that changes, as a tensor may."""
+
+    value = 5
+
+    def __index__(self):
+        return self.value
+
+
+def test_an_option_that_changes_is_read_anew():
+    tokenizer, length = BertTokenizer(VOCAB), Length()
+    text = "the un the un the"
+    assert len(tokenizer(text, truncation=True, max_length=length)["input_ids"]) == 5
+    length.value = 3
+    assert len(tokenizer(text, truncation=True, max_length=length)["input_ids"]) == 3
+
+
+def test_options_without_a_hash():
+    tokenizer = BertTokenizer(VOCAB)
+    ids = tokenizer("the un the un", truncation=True, max_length=np.array(4))["input_ids"]
+    assert len(ids) == 4
+
+
+def test_an_attribute_that_another_thread_sets_meanwhile(monkeypatch):
+    tokenizer, make = BertTokenizer(VOCAB), call.EncodeOptions
+
+    def set_and_make(*arguments, **options):
+        monkeypatch.undo()
+        tokenizer.padding_side = "left"
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(call, "EncodeOptions", set_and_make)
+    tokenizer(["the", "the un"], padding=True)
+    assert tokenizer(["the", "the un"], padding=True)["input_ids"][0][0] == tokenizer.pad_token_id
