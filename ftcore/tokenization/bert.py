@@ -139,7 +139,8 @@ def _with_present_names(options: Mapping[str, Any]) -> dict[str, Any]:
 class BertTokenizer(WordPieceTokenizer):
     """BERT's tokenizer: cleaning, optional lower case, punctuation split off, WordPiece.
 
-    ``vocab`` is a mapping of tokens to ids, or the path of a vocab.txt. Other keyword arguments are
+    ``vocab`` is a mapping of tokens to ids, or the path of a vocab.txt, which may also be given as
+    ``vocab_file``. Other keyword arguments are
     the special tokens' names, ``model_max_length``, ``padding_side``, ``truncation_side``,
     ``model_input_names``, ``extra_special_tokens`` and ``clean_up_tokenization_spaces``.
 
@@ -148,14 +149,18 @@ class BertTokenizer(WordPieceTokenizer):
 
     def __init__(
         self,
-        vocab: Mapping[str, int] | str | os.PathLike[str],
+        vocab: Mapping[str, int] | str | os.PathLike[str] | None = None,
         do_lower_case: bool = True,
         tokenize_chinese_chars: bool = True,
         strip_accents: bool | None = None,
+        vocab_file: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> None:
         _check_given(type(self), options, (*COMMON_OPTIONS, *NAMES))
         options = _with_present_names(options)
+        vocab = vocab_file if vocab is None else vocab
+        if vocab is None:
+            raise TypeError(f"{type(self).__name__}() needs a vocab, or use from_pretrained()")
         if isinstance(vocab, Mapping):
             source, made = "the vocabulary", _core.Vocabulary(dict(vocab))
         else:

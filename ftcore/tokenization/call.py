@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,7 +98,8 @@ def _is_batch(text: Any, text_pair: Any, split_words: bool) -> bool:
     """Whether a call's texts are a batch. Raises as transformers does for what is no text."""
     for value in (text, text_pair) if text_pair is not None else (text,):
         if not _is_text(value):
-            raise ValueError(f"{_INPUT_ERROR}, not {type(value).__name__}")
+            hint = "; pass list(...) of it" if isinstance(value, Iterable) else ""
+            raise ValueError(f"{_INPUT_ERROR}, not {type(value).__name__}{hint}")
     if isinstance(text, str) and split_words:
         raise TypeError("with is_split_into_words=True a text must be a list of words, not a str")
     is_list = isinstance(text, (list, tuple))
@@ -231,7 +232,7 @@ class Call(SpecialTokens):
                 "`tokenizer.pad_token`, for instance with "
                 "`tokenizer.add_special_tokens({'pad_token': '[PAD]'})`."
             )
-        side = strategies.side("padding_side", given.padding_side or self.padding_side)
+        side = self.padding_side if given.padding_side is None else given.padding_side
         split_special_tokens = given.split_special_tokens
         if split_special_tokens is None:
             split_special_tokens = self.split_special_tokens
@@ -248,7 +249,7 @@ class Call(SpecialTokens):
             padding=("do_not_pad", "longest", "max_length").index(how.padding),
             pad_length=min(how.max_length or 0, 2**31),
             pad_multiple=multiple or 1,
-            pad_left=side == "left",
+            pad_left=strategies.side("padding_side", side) == "left",
             pad_id=(self.pad_token_id or 0) if pads else 0,
             pad_type=self.pad_token_type_id,
             arrays=return_tensors is not None,
@@ -391,13 +392,12 @@ class Call(SpecialTokens):
             for token, id, _ in template
             if token is not None
         }
-        spaced, pad_token = rows.spaced, self.pad_token
+        spaced = rows.spaced
         place, out = 0, []
         for row in zip(ids, special, mask, strict=True):
             strings = self.convert_ids_to_tokens(row[0])
             for i, (id, is_special, is_token) in enumerate(zip(*row, strict=True)):
                 if not is_token:
-                    strings[i] = pad_token
                     continue
                 if is_special:
                     strings[i] = named.get(id, strings[i])
@@ -415,6 +415,9 @@ class Call(SpecialTokens):
         padding: bool | str = False,
         truncation: bool | str | None = None,
         max_length: int | None = None,
+        stride: int = 0,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
         **options: Any,
     ) -> Any:
         """The ``input_ids`` that a call returns."""
@@ -425,6 +428,9 @@ class Call(SpecialTokens):
             padding=padding,
             truncation=truncation,
             max_length=max_length,
+            stride=stride,
+            padding_side=padding_side,
+            return_tensors=return_tensors,
             **options,
         )
         return encoded["input_ids"]

@@ -135,7 +135,10 @@ class WordPieceTokenizer(Conversion):
             "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces,
             "model_max_length": self.model_max_length,
             "padding_side": self.padding_side,
-            "tokenizer_class": type(self).__name__,
+            # A subclass of a user's own is loaded as what it was made of.
+            "tokenizer_class": next(
+                cls.__name__ for cls in type(self).__mro__ if cls.__module__.startswith("ftcore.")
+            ),
             "truncation_side": self.truncation_side,
         }
         if self.split_special_tokens:

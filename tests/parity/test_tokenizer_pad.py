@@ -205,7 +205,8 @@ def test_where_transformers_says_little(tokenizer, given, error, message):
 def test_where_transformers_fails(tokenizer):
     padded = {"input_ids": [[1, 2], [3, 0]], "attention_mask": [[1, 1], [1, 0]]}
     assert tokenizer.pad({"input_ids": [(1, 2), (3,)]}) == padded
-    assert tokenizer.pad({"input_ids": [np.array([1, 2]), [3]]}, return_tensors=None)
+    mixed = tokenizer.pad({"input_ids": [np.array([1, 2]), [3]]})
+    assert mixed["input_ids"].tolist() == padded["input_ids"]
     assert tokenizer.pad({"input_ids": [[np.int64(1), np.int64(2)], [np.int64(3)]]}) == padded
     assert tokenizer.pad([{"input_ids": [1, 2]}, {"input_ids": torch.tensor([3])}]) == padded
     row = tokenizer.pad({"input_ids": np.array([1, 2])}, "max_length", 3)

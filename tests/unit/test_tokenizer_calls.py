@@ -10,7 +10,13 @@ import torch
 import transformers
 from tokenizer_support import VOCAB, assert_same
 
-from ftcore.tokenization import BatchEncoding, BertTokenizer, DistilBertTokenizer, call
+from ftcore.tokenization import (
+    AutoTokenizer,
+    BatchEncoding,
+    BertTokenizer,
+    DistilBertTokenizer,
+    call,
+)
 
 TEXTS = ["the un able", "Hello, the embeddings!", "", "don't"]
 SECONDS = ["a b", "", "the hello the hello the", "x"]
@@ -333,3 +339,26 @@ def test_an_attribute_that_another_thread_sets_meanwhile(monkeypatch):
     monkeypatch.setattr(call, "EncodeOptions", set_and_make)
     tokenizer(["the", "the un"], padding=True)
     assert tokenizer(["the", "the un"], padding=True)["input_ids"][0][0] == tokenizer.pad_token_id
+
+
+def test_padding_has_the_token_it_was_made_with():
+    tokenizer = BertTokenizer(VOCAB)
+    encoded = tokenizer(["the", "the un"], padding=True)
+    tokenizer.pad_token = "[MASK]"
+    assert encoded.tokens(0) == ["[CLS]", "the", "[SEP]", "[PAD]"]
+
+
+def test_the_older_name_of_a_vocabulary(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCAB), encoding="utf-8")
+    tokenizer = BertTokenizer(vocab_file=tmp_path / "vocab.txt")
+    assert tokenizer.vocab == BertTokenizer(tmp_path / "vocab.txt").vocab == VOCAB
+    with pytest.raises(TypeError, match="needs a vocab"):
+        BertTokenizer()
+
+
+def test_a_subclass_is_saved_as_what_it_was_made_of(tmp_path):
+    class Own(BertTokenizer):
+        pass
+
+    Own(VOCAB).save_pretrained(tmp_path)
+    assert type(AutoTokenizer.from_pretrained(tmp_path)) is BertTokenizer
