@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ftcore._core import pad_columns
 from ftcore.tokenization import BatchEncoding
+from ftcore.tokenization.strategies import natural_number
 
 _LONGEST, _NO_PADDING = -1, -2  # instead of a width
 _NO_LIMIT = 10**20  # tokenizers without a maximum length say one above this
@@ -49,6 +50,8 @@ class DataCollatorWithPadding:
         ValueError: a column cannot become an array (it is named), rows are too long or of
             different lengths, the batch is empty, or the tokenizer has no padding token.
         TypeError: a column that is padded holds something other than integers.
+        OverflowError: an integer does not fit in 64 bits.
+        ImportError: tensors are asked for and PyTorch is not installed.
         KeyError: a row lacks a column of the first.
     """
 
@@ -146,9 +149,7 @@ class DataCollatorWithPadding:
         if length is None:
             length = self.tokenizer.model_max_length
             return _NO_PADDING if length > _NO_LIMIT else length
-        if length < 0:
-            raise ValueError(f"max_length must not be negative, got {length}")
-        return length
+        return natural_number("max_length", length) or 0
 
 
 def default_data_collator(
