@@ -493,7 +493,8 @@ class Encoding:
     paired: list[bool]
     """for each row whether it has a second text"""
     spaced: dict[int, str]
-    """of traced(): the added tokens that took white space, by their place in ids"""
+    """of traced(): added tokens as they stand in the text, where that may not be their name, by
+    their place in ids"""
     padded: int
     """the length that shorter rows are padded to, or 0"""
     width: int

@@ -69,13 +69,14 @@ ft_tensors ft_tensors_of_type(ft_module_state *state, PyObject *object)
     (void)state;
     tensors.calls = look_up_calls(tensors.type);
 #else
+    tensors.calls = state->tensor_calls;
     if (state->tensor_type != tensors.type) {
-        state->tensor_calls = look_up_calls(tensors.type);
+        tensors.calls = look_up_calls(tensors.type);
         PyTypeObject *before = state->tensor_type;
         state->tensor_type = (PyTypeObject *)Py_NewRef(object);
-        Py_XDECREF((PyObject *)before);
+        state->tensor_calls = tensors.calls;
+        Py_XDECREF((PyObject *)before); /* may run any code */
     }
-    tensors.calls = state->tensor_calls;
 #endif
     return tensors;
 }

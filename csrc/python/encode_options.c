@@ -10,9 +10,13 @@ static int columns_of(PyObject *columns, ft_encode_options_object *self)
         return -1;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *name;
+        PyObject *pair = PyTuple_GetItem(columns, i), *name;
         int column;
-        if (!PyArg_Parse(PyTuple_GetItem(columns, i), "(Ui):column", &name, &column))
+        if (!PyTuple_Check(pair)) {
+            PyErr_SetString(PyExc_TypeError, "a column is a tuple (name, number)");
+            return -1;
+        }
+        if (!PyArg_ParseTuple(pair, "Ui:column", &name, &column))
             return -1;
         if (column < 0 || column >= FT_COLUMNS) {
             PyErr_Format(PyExc_ValueError, "there is no column %d", column);
@@ -106,7 +110,9 @@ int64_t ft_python_padded_length(const ft_encode_options_object *options, int64_t
     if (options->padding == FT_PAD_TO_LONGEST)
         length = longest;
     int64_t multiple = options->pad_multiple, over = length % multiple;
-    return over > 0 ? length + multiple - over : length;
+    if (over > 0 && length - over > INT64_MAX - multiple)
+        return INT64_MAX; /* there is no memory for that either */
+    return over > 0 ? length - over + multiple : length;
 }
 
 static PyType_Slot options_slots[] = {

@@ -390,7 +390,7 @@ static PyGetSetDef encoding_attributes[] = {
     {"samples", encoding_samples, NULL, "int64 [rows]: which texts a row is of", NULL},
     {"paired", encoding_paired, NULL, "for each row whether it has a second text", NULL},
     {"spaced", encoding_spaced, NULL,
-     "of traced(): the added tokens that took white space, by their place in ids", NULL},
+     "of traced(): added tokens as they stand in the text, by their place in ids", NULL},
     {"padded", encoding_padded, NULL, "the length that shorter rows are padded to, or 0", NULL},
     {"width", encoding_width, NULL, "tokens of the longest row, padding included", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -12,8 +12,11 @@ static int reserve(ft_integer_buffer *buffer, size_t more)
     size_t needed = buffer->count + more;
     if (needed <= buffer->capacity && buffer->values != NULL)
         return 0;
+    /* An array or tensor whose numbers lie on top of each other may be of any length. */
     size_t capacity = needed + needed / 2 + 1024;
-    int64_t *values = PyMem_Realloc(buffer->values, capacity * sizeof *values);
+    int64_t *values = needed < SIZE_MAX / 2 / sizeof *values
+                          ? PyMem_Realloc(buffer->values, capacity * sizeof *values)
+                          : NULL;
     if (values == NULL) {
         PyErr_NoMemory();
         return -1;

@@ -47,7 +47,8 @@ static PyObject *value_at(const padding *p, PyObject *key, PyObject *column, Py_
     PyObject *value = get_item(feature, key);
     Py_DECREF(feature);
     if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError))
-        PyErr_Format(PyExc_KeyError, "row %zd has no column %R, which row 0 has", row, key);
+        PyErr_Format(PyExc_KeyError, "row %zd has no column %R%s", row, key,
+                     row > 0 ? ", which row 0 has" : "");
     return value;
 }
 

@@ -17,10 +17,16 @@ static void raise_surrogate(const char *what, Py_ssize_t row)
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
     Py_ssize_t position = 0;
-    if (value != NULL && PyUnicodeEncodeError_GetStart(value, &position) == 0)
-        PyErr_Format(PyExc_TypeError,
-                     "%s %zd holds a lone surrogate at position %zd, which is no valid text", what,
-                     row < 0 ? 0 : row, position);
+    if (value != NULL && PyUnicodeEncodeError_GetStart(value, &position) == 0) {
+        if (row >= 0)
+            PyErr_Format(PyExc_TypeError,
+                         "%s %zd holds a lone surrogate at position %zd, which is no valid text",
+                         what, row, position);
+        else
+            PyErr_Format(PyExc_TypeError,
+                         "%s holds a lone surrogate at position %zd, which is no valid text", what,
+                         position);
+    }
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(traceback);

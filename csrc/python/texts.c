@@ -17,17 +17,28 @@ void ft_python_texts_clear(ft_python_texts *texts)
     }
 }
 
+static PyObject *freeze(PyObject *object, int depth);
+
+/* What is kept of an item: a new reference. A str of a subclass may refer to what keeps it, which
+ * nobody could collect then: its text is kept instead. */
+static PyObject *freeze_item(PyObject *item, int depth)
+{
+    if (is_sequence(item) && depth > 0)
+        return freeze(item, depth - 1);
+    return PyUnicode_Check(item) ? PyUnicode_FromObject(item) : Py_NewRef(item);
+}
+
 /* A tuple of a list's or tuple's items, those that are lists made tuples down to `depth`. */
 static PyObject *freeze(PyObject *object, int depth)
 {
     PyObject *tuple = PySequence_Tuple(object);
-    Py_ssize_t count = tuple != NULL && depth > 0 ? PyTuple_Size(tuple) : 0;
+    Py_ssize_t count = tuple != NULL ? PyTuple_Size(tuple) : 0;
     PyObject *frozen = NULL;
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *item = PyTuple_GetItem(tuple, i);
-        if (!is_sequence(item))
+        if (PyUnicode_CheckExact(item))
             continue;
-        PyObject *inner = freeze(item, depth - 1);
+        PyObject *inner = freeze_item(item, depth);
         if (inner != NULL && frozen == NULL) {
             frozen = PyTuple_New(count);
             for (Py_ssize_t j = 0; frozen != NULL && j < count; j++)
@@ -162,9 +173,11 @@ static int read_words(ft_python_texts *texts, int side)
 static int read_single(ft_python_texts *texts, PyObject *first, PyObject *second)
 {
     texts->rows = 1;
-    texts->kept[0] = Py_NewRef(first);
-    texts->kept[1] = second != Py_None ? Py_NewRef(second) : NULL;
-    for (int side = 0; side < 2 && texts->kept[side] != NULL; side++) {
+    PyObject *given[2] = {first, second};
+    for (int side = 0; side < 2 && given[side] != Py_None; side++) {
+        texts->kept[side] = freeze_item(given[side], 0);
+        if (texts->kept[side] == NULL)
+            return -1;
         texts->texts[side] = &texts->inlined[side];
         texts->sides[side] = (ft_texts){texts->texts[side], NULL};
         if (ft_python_text(texts->kept[side], side == 0 ? "text" : "text_pair", 0,

@@ -24,8 +24,13 @@ static int added_of(PyObject *tuple, ft_added_token **out, Py_ssize_t *count)
         int single_word, lstrip, rstrip, normalized, special;
         ft_text text;
         ft_added_token *token = &(*out)[i];
-        if (!PyArg_ParseTuple(PyTuple_GetItem(tuple, i), "OOppppp:added token", &content, &id,
-                              &single_word, &lstrip, &rstrip, &normalized, &special) ||
+        PyObject *item = PyTuple_GetItem(tuple, i);
+        if (!PyTuple_Check(item)) {
+            PyErr_SetString(PyExc_TypeError, "an added token is a tuple");
+            return -1;
+        }
+        if (!PyArg_ParseTuple(item, "OOppppp:added token", &content, &id, &single_word, &lstrip,
+                              &rstrip, &normalized, &special) ||
             ft_python_text(content, "added token", i, &text) < 0 ||
             ft_python_id(id, "an added token", &token->id) < 0)
             return -1;

@@ -126,6 +126,8 @@ static PyObject *vocabulary_from_vocab_txt(PyObject *type, PyObject *data)
 {
     char *text;
     Py_ssize_t length;
+    if (!PyBytes_CheckExact(data))
+        return PyErr_Format(PyExc_TypeError, "a vocab.txt must be bytes, not %R", Py_TYPE(data));
     if (PyBytes_AsStringAndSize(data, &text, &length) < 0)
         return NULL;
     return from_lines(type, data, text, length, true);
@@ -134,9 +136,17 @@ static PyObject *vocabulary_from_vocab_txt(PyObject *type, PyObject *data)
 static PyObject *vocabulary_from_lines(PyObject *type, PyObject *lines)
 {
     ft_text text;
-    if (ft_python_text(lines, "text", 0, &text) < 0)
+    if (ft_python_text(lines, "the text", -1, &text) < 0)
         return NULL;
-    return from_lines(type, lines, (const char *)text.bytes, (Py_ssize_t)text.length, false);
+    PyObject *exact = PyUnicode_FromObject(lines); /* an object that refers to nothing */
+    if (exact == NULL || ft_python_text(exact, "the text", -1, &text) < 0) {
+        Py_XDECREF(exact);
+        return NULL;
+    }
+    PyObject *self =
+        from_lines(type, exact, (const char *)text.bytes, (Py_ssize_t)text.length, false);
+    Py_DECREF(exact);
+    return self;
 }
 
 static PyObject *vocabulary_from_tokenizer_json(PyObject *type, PyObject *data)

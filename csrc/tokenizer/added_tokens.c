@@ -11,7 +11,9 @@ static int compare(const void *left, const void *right)
     const ft_added_token *a = left, *b = right;
     if (a->bytes[0] != b->bytes[0])
         return a->bytes[0] < b->bytes[0] ? -1 : 1;
-    return a->length > b->length ? -1 : a->length < b->length;
+    if (a->length != b->length)
+        return a->length > b->length ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id; /* of equal texts the first is found */
 }
 
 ft_status ft_added_tokens_fill(ft_added_tokens *set, const ft_added_token *tokens, size_t count)

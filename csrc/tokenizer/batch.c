@@ -1,5 +1,6 @@
 /* Encoding many texts: rows of special tokens and what truncation leaves of the texts, made by
  * several threads in chunks and joined in order. */
+#include <stdio.h>
 #include <string.h>
 
 #include "common/memory.h"
@@ -21,6 +22,7 @@ typedef struct chunk {
     ft_status status;
     int64_t failed; /* the texts that could not be truncated, or -1 */
     int64_t failed_lengths[2];
+    char message[128]; /* of another failure: a thread's own is lost with it */
 } chunk;
 
 /* All that the threads of one call share. */
@@ -141,7 +143,7 @@ static ft_status append_row(const batch *work, const ft_encoder *encoder, chunk 
         .sample = sample,
         .lengths = {(int32_t)(row.end[0] - row.begin[0]),
                     paired ? (int32_t)(row.end[1] - row.begin[1]) : -1},
-        .overflow = indices[0] + indices[1] > 0,
+        .further = {indices[0] > 0, indices[1] > 0},
     };
     return FT_OK;
 }
@@ -247,6 +249,11 @@ static ft_status reserve_chunk(const batch *work, chunk *part)
     return FT_OK;
 }
 
+static void keep_message(chunk *part)
+{
+    snprintf(part->message, sizeof part->message, "%s", ft_error_message());
+}
+
 static void encode_chunk(void *context, int64_t index)
 {
     const batch *work = context;
@@ -255,14 +262,18 @@ static void encode_chunk(void *context, int64_t index)
     part->status = reserve_chunk(work, part);
     if (part->status == FT_OK)
         part->status = ft_tokenizer_take_encoder(work->tokenizer, &encoder);
-    if (part->status != FT_OK)
+    if (part->status != FT_OK) {
+        keep_message(part);
         return;
+    }
     encoder->pass_special = work->options->pass_special;
     for (int64_t row = part->begin; part->status == FT_OK && row < part->end; row++) {
         if (row + 2 < part->end)
             fetch_early(work, row + 2);
         part->status = encode_row(work, encoder, part, row);
     }
+    if (part->status != FT_OK)
+        keep_message(part);
     ft_tokenizer_return_encoder(work->tokenizer, encoder);
 }
 
@@ -306,8 +317,7 @@ static ft_status join(const batch *work, ft_encoding *out)
     return FT_OK;
 }
 
-/* The first chunk that failed speaks for all, so that the message does not depend on timing. It is
- * made anew here: another thread's is lost. */
+/* The first chunk that failed speaks for all, so that the message does not depend on timing. */
 static ft_status report(const batch *work)
 {
     for (int64_t i = 0; i < work->chunk_count; i++) {
@@ -315,7 +325,7 @@ static ft_status report(const batch *work)
         if (part->status == FT_OK)
             continue;
         if (part->failed < 0)
-            return ft_error(part->status, "out of memory while tokenizing");
+            return ft_error(part->status, "while tokenizing: %s", part->message);
         ft_parts unused[2];
         ft_status status =
             ft_truncate(&work->options->truncation, specials_of(work, part->failed_lengths[1] >= 0),

@@ -9,6 +9,8 @@
 enum {
     /* The last bytes of a text are copied to where this many can be read after them. */
     MARGIN = 32,
+    /* Bytes and tokens of scratch memory that an idle encoder keeps. */
+    MOST_KEPT = 1 << 18,
 };
 
 ft_status ft_encoder_create(const ft_rules *rules, ft_encoder **out)
@@ -39,6 +41,16 @@ void ft_encoder_destroy(ft_encoder *encoder)
     ft_trace_clear(&encoder->traces[0]);
     ft_trace_clear(&encoder->traces[1]);
     ft_release(encoder);
+}
+
+void ft_encoder_trim(ft_encoder *encoder)
+{
+    if (encoder->text.capacity > MOST_KEPT)
+        ft_text_buffer_clear(&encoder->text);
+    for (int i = 0; i < 2; i++)
+        if (encoder->traces[i].ids.capacity > MOST_KEPT ||
+            encoder->traces[i].text.capacity > MOST_KEPT)
+            ft_trace_clear(&encoder->traces[i]);
 }
 
 /* Splits a normalised text at white space and punctuation, and matches the words. */

@@ -44,6 +44,9 @@ ft_status ft_encoder_create(const ft_rules *rules, ft_encoder **out);
 
 void ft_encoder_destroy(ft_encoder *encoder);
 
+/* Gives back the scratch memory that a very long text has taken. */
+void ft_encoder_trim(ft_encoder *encoder);
+
 /* Adds the ids of a text, valid UTF-8, without special tokens. */
 ft_status ft_encoder_encode(ft_encoder *encoder, const uint8_t *text, size_t length, ft_ids *out);
 

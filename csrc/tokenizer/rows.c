@@ -14,16 +14,16 @@ static int add_run(ft_run *runs, int count, int64_t length, int64_t value)
 }
 
 /* The value of a piece of a row's template in a column of runs. */
-static int64_t piece_value(const ft_template *template, int32_t piece, bool overflow,
+static int64_t piece_value(const ft_template *template, int32_t piece, const ft_row *row,
                            ft_column column)
 {
     bool special = template->ids[piece] >= 0;
     int64_t side = template->ids[piece] == FT_PIECE_SECOND;
     switch (column) {
     case FT_COLUMN_TYPES:
-        /* In rows of overflow the texts have types of their own, whatever the template says: so it
-         * is in the Hugging Face library. */
-        return overflow && !special ? side : template->types[piece];
+        /* What was cut off a text has a type of its own, whatever the template says: so it is in
+         * the Hugging Face library. */
+        return !special && row->further[side] ? side : template->types[piece];
     case FT_COLUMN_SEQUENCES:
         return special ? -1 : side;
     default:
@@ -66,8 +66,8 @@ int ft_encoding_runs(const ft_encoding *encoding, int64_t row, ft_column column,
         if (id >= 0 && !encoding->special_tokens)
             continue;
         int64_t tokens = id >= 0 ? 1 : lengths[id == FT_PIECE_SECOND];
-        count = add_run(runs, count, tokens,
-                        piece_value(template, i, encoding->rows[row].overflow, column));
+        count =
+            add_run(runs, count, tokens, piece_value(template, i, &encoding->rows[row], column));
     }
     if (!padding->left)
         count = add_run(runs, count, missing, pad);
@@ -79,7 +79,7 @@ int64_t ft_encoding_longest(const ft_encoding *encoding, bool overflow)
     int64_t longest = 0;
     for (int64_t row = 0; row < encoding->count; row++)
         if (ft_encoding_length(encoding, row) > longest &&
-            (overflow || !encoding->rows[row].overflow))
+            (overflow || !ft_row_is_overflow(&encoding->rows[row])))
             longest = ft_encoding_length(encoding, row);
     return longest;
 }

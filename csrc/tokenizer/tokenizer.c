@@ -125,6 +125,7 @@ ft_status ft_tokenizer_take_encoder(ft_tokenizer *tokenizer, ft_encoder **out)
 
 void ft_tokenizer_return_encoder(ft_tokenizer *tokenizer, ft_encoder *encoder)
 {
+    ft_encoder_trim(encoder);
     if (pthread_mutex_trylock(&tokenizer->lock) != 0) {
         ft_encoder_destroy(encoder);
         return;

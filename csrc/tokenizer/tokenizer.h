@@ -74,8 +74,14 @@ typedef struct ft_row {
     int64_t end;        /* its ids begin where the row before ends, and end here */
     int64_t sample;     /* the texts it is of */
     int32_t lengths[2]; /* tokens of the first and the second text; -1: no second text */
-    bool overflow;      /* not its texts' first row */
+    bool further[2];    /* of the first, the second text: a part that was cut off */
 } ft_row;
+
+/* Whether it is not its texts' first row. */
+static inline bool ft_row_is_overflow(const ft_row *row)
+{
+    return row->further[0] || row->further[1];
+}
 
 /* Rows of tokens, end to end. */
 typedef struct ft_encoding {

@@ -40,6 +40,20 @@ static ft_status add_spaced(ft_trace *out, const uint8_t *bytes, size_t length)
     return FT_OK;
 }
 
+/* The first spaced token at or after a place among the tokens. */
+static size_t first_spaced(const ft_trace *trace, int64_t token)
+{
+    size_t low = 0, high = trace->spaced_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (trace->spaced[middle].token < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 ft_status ft_trace_append(ft_trace *out, const ft_trace *trace, int64_t begin, int64_t end)
 {
     size_t count = (size_t)(end - begin);
@@ -47,10 +61,9 @@ ft_status ft_trace_append(ft_trace *out, const ft_trace *trace, int64_t begin, i
         return FT_OK;
     FT_FORWARD(reserve(out, count));
     int64_t shift = (int64_t)out->ids.count - begin;
-    for (size_t i = 0; i < trace->spaced_count; i++) {
+    for (size_t i = first_spaced(trace, begin);
+         i < trace->spaced_count && trace->spaced[i].token < end; i++) {
         const ft_spaced *spaced = &trace->spaced[i];
-        if (spaced->token < begin || spaced->token >= end)
-            continue;
         FT_FORWARD(add_spaced(out, trace->bytes + spaced->start, spaced->length));
         out->spaced[out->spaced_count - 1].token = spaced->token + shift;
     }
@@ -108,7 +121,7 @@ static ft_status trace_word(tracer *t, size_t begin, size_t end)
 /* Splits bytes [begin, end) of the normalised text at white space and punctuation. */
 static ft_status trace_words(tracer *t, size_t begin, size_t end)
 {
-    if (begin == end)
+    if (begin >= end)
         return FT_OK;
     const uint8_t *text = t->out->text.bytes;
     size_t word = begin;
@@ -129,11 +142,11 @@ static ft_status trace_words(tracer *t, size_t begin, size_t end)
 
 /* An added token, which stands in `text`, characters [start, end) of the original. */
 static ft_status trace_added(tracer *t, const uint8_t *text, const ft_added_match *match,
-                             uint32_t start, uint32_t end)
+                             bool keep_text, uint32_t start, uint32_t end)
 {
     ft_trace *out = t->out;
     FT_FORWARD(reserve(out, 1));
-    if (match->spaced)
+    if (keep_text)
         FT_FORWARD(add_spaced(out, text + match->start, match->stop - match->start));
     out->origins[out->ids.count] = (ft_origin){(int32_t)start, (int32_t)end, next_word(t)};
     out->ids.data[out->ids.count++] = match->id;
@@ -152,7 +165,8 @@ static ft_status trace_stretch(tracer *t, const uint8_t *text, size_t length)
     while (normal->length > 0 && ft_added_tokens_next(&t->rules->normalized, normal->bytes,
                                                       normal->length, &cursor, &match)) {
         FT_FORWARD(trace_words(t, done, match.start));
-        FT_FORWARD(trace_added(t, normal->bytes, &match, t->base + normal->sources[match.start],
+        FT_FORWARD(trace_added(t, normal->bytes, &match, true,
+                               t->base + normal->sources[match.start],
                                t->base + normal->sources[match.stop - 1] + 1));
         done = match.stop;
     }
@@ -186,7 +200,7 @@ ft_status ft_trace_text(const ft_rules *rules, bool pass_special, const uint8_t 
         }
         uint32_t start = t.base;
         t.base += count_characters(text + match.start, match.stop - match.start);
-        FT_FORWARD(trace_added(&t, text, &match, start, t.base));
+        FT_FORWARD(trace_added(&t, text, &match, match.spaced, start, t.base));
         done = match.stop;
     }
     return trace_stretch(&t, text + done, length - done);

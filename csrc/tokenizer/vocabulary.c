@@ -8,8 +8,9 @@
 
 enum {
     MOST_TOKENS = 1 << 29,
-    FEWEST_SLOTS = 4, /* as a power of two */
-    BLOCK = 32,       /* tokens that are put into the table together */
+    FEWEST_SLOTS = 4,  /* as a power of two */
+    BLOCK = 32,        /* tokens that are put into the table together */
+    MOST_STEPS = 4096, /* from a token's own slot; those of real vocabularies are a few dozen */
 };
 
 /* Spreads the hash over 32 bits. The upper ones choose the slot; the lower ones are kept in it,
@@ -122,7 +123,7 @@ static inline uint32_t *slot_of(const ft_vocabulary *vocabulary, uint32_t hash, 
 
 /* Puts the tokens into the table. One that is there already gets the later id, and keeps its place;
  * the others close up. */
-static void fill_table(ft_vocabulary *vocabulary)
+static ft_status fill_table(ft_vocabulary *vocabulary)
 {
     static const uint8_t nothing[1];
     size_t count = vocabulary->count, kept = 0;
@@ -148,6 +149,10 @@ static void fill_table(ft_vocabulary *vocabulary)
                 vocabulary->tokens[(*slot & mask) - 1].id = token.id;
                 continue;
             }
+            size_t steps = (size_t)(slot - vocabulary->slots) - (hashes[i] >> (32 - bits));
+            FT_RETURN_IF((steps & mask) > MOST_STEPS, FT_ERROR_VALUE,
+                         "the vocabulary was made to be slow: more than %d of its tokens collide",
+                         MOST_STEPS);
             vocabulary->tokens[kept++] = token;
             *slot = hashes[i] << bits | (uint32_t)kept;
             if (token.length > vocabulary->longest)
@@ -155,6 +160,7 @@ static void fill_table(ft_vocabulary *vocabulary)
         }
     }
     vocabulary->count = kept;
+    return FT_OK;
 }
 
 static int compare(const void *left, const void *right)
@@ -189,7 +195,7 @@ ft_status ft_vocabulary_finish(ft_vocabulary *vocabulary)
         bits++;
     vocabulary->slot_bits = bits;
     FT_FORWARD(ft_allocate(sizeof *vocabulary->slots << bits, (void **)&vocabulary->slots));
-    fill_table(vocabulary);
+    FT_FORWARD(fill_table(vocabulary));
     FT_FORWARD(sort_by_id(vocabulary));
     vocabulary->greatest =
         vocabulary->count == 0 ? -1 : ft_vocabulary_in_order(vocabulary, vocabulary->count - 1)->id;

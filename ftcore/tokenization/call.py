@@ -384,13 +384,19 @@ class Call(SpecialTokens):
         special: list[list[int]],
         mask: list[list[int]],
     ) -> list[list[str]]:
-        """The tokens of rows. Special tokens have the names that the template gives them, and an
-        added token the white space that it took."""
+        """The tokens of rows. Special tokens have the names that the template gives them, added
+        tokens are as they stand in the text, and a word's are the vocabulary's, of which an added
+        token of the same id may be another form."""
         named = {
             id: token
             for template in (self._pipeline.single, self._pipeline.pair)
             for token, id, _ in template
             if token is not None
+        }
+        pieces = {
+            id: self._pipeline.vocab.token(id)
+            for id, token in self._pipeline.added_tokens.items()
+            if token.normalized
         }
         spaced = rows.spaced
         place, out = 0, []
@@ -403,6 +409,8 @@ class Call(SpecialTokens):
                     strings[i] = named.get(id, strings[i])
                 elif place in spaced:
                     strings[i] = spaced[place]
+                else:
+                    strings[i] = pieces.get(id) or strings[i]
                 place += 1
             out.append(strings)
         return out

@@ -195,6 +195,9 @@ def test_added_tokens_that_take_white_space(hub):
     texts = ["a \t <l> b", "a <r>\u3000\n b<R>", "<L><r> ", " <r> <l>  <r>c"]
     assert_called_alike(both, texts, return_offsets_mapping=True)
     assert_called_alike(both, texts, texts[::-1], truncation=True, max_length=9)
+    for tokenizer in both:
+        tokenizer.add_tokens(["中"])  # found only where the ideograph has no space beside it
+    assert_called_alike(both, ["中", "a中b", " 中 "], return_offsets_mapping=True)
     assert both[0].tokenize("a  <l> b") == both[1].tokenize("a  <l> b") == ["a", "  <l>", "b"]
 
 

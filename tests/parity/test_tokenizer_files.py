@@ -219,6 +219,11 @@ def test_a_tokenizer_json_is_taken_at_its_word(backend_folder, change):
     assert_equal(ours, theirs)
     texts = ["The\x0bun\x00able hello, a 中文 " * 3, ""]
     assert_same(ours(texts), theirs(texts))
+    for strategy in ("only_first", "only_second", "longest_first"):
+        call = {"truncation": strategy, "max_length": 9, "return_overflowing_tokens": True}
+        pair = ("the " * 9, "a") if strategy == "only_first" else ("a", "the " * 9)
+        types = {"return_token_type_ids": True}
+        assert_same(ours(*pair, **call, **types), theirs(*pair, **call, **types))
     ids = ours.encode(TEXT)
     assert ours.decode(ids) == theirs.decode(ids)
     ours.save_pretrained(backend_folder / "saved")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ftcore import _core
 from ftcore.data import DataCollatorWithPadding, default_data_collator
 
 
@@ -362,3 +363,9 @@ def test_default_collator_takes_objects():
 def test_default_collator_refuses_bad_batches(features, error, message):
     with pytest.raises(error, match=message):
         default_data_collator(features, "np")
+
+
+def test_a_row_of_more_numbers_than_there_is_memory():
+    row = np.broadcast_to(np.zeros(1, bool), 2**62)  # a byte
+    with pytest.raises(MemoryError):
+        _core.pad_columns([{"input_ids": row}], "input_ids", 0, 0, -1, 1, False, False, None)

@@ -1,11 +1,13 @@
 """Pickling, data sets, threads and forked processes."""
 
 import copy
+import gc
 import os
 import pickle
 import subprocess
 import sys
 import threading
+import weakref
 
 import datasets
 import pytest
@@ -138,3 +140,21 @@ def test_importing_loads_no_other_library():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+def test_texts_that_refer_to_what_they_became_can_be_collected(tokenizer):
+    class Text(str):
+        pass
+
+    references = []
+    for encode in (
+        tokenizer,
+        lambda text: tokenizer([text]),
+        lambda text: tokenizer([(text, "a")]),
+    ):
+        text = Text("the un able")
+        text.encoded = encode(text)
+        references.append(weakref.ref(text))
+    del text
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 3

@@ -1,6 +1,7 @@
 """The readers of vocab.txt and tokenizer.json, beside what Python makes of the same bytes."""
 
 import gc
+import itertools
 import json
 import random
 import sys
@@ -380,3 +381,13 @@ def test_a_tokenizer_keeps_its_vocabulary():
     gc.collect()
     assert encode_rows(core, ["the un able"]).ids.tolist() == expected
     assert shared.to_dict() == VOCAB
+
+
+def test_a_vocabulary_that_was_made_to_be_slow_is_refused():
+    # Two texts of one hash; so have all texts of as many of either.
+    pair = ("PYEHJNXIIVKR", "QG[YWSHWWJVO")
+    tokens = ["".join(blocks) for blocks in itertools.product(pair, repeat=13)]
+    with pytest.raises(ValueError, match="more than 4096 of its tokens collide"):
+        Vocabulary({token: id for id, token in enumerate(tokens)})
+    few = {token: id for id, token in enumerate(tokens[:1000])}
+    assert Vocabulary(few).to_dict() == few
