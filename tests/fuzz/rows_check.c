@@ -117,7 +117,7 @@ static void check_row(const source *source, const ft_encoding *encoding, int64_t
     const ft_row *at = &encoding->rows[row];
     const int32_t *ids = encoding->tokens.ids.data + ft_encoding_begin(encoding, row);
     CHECK(row < encoding->count && (at->lengths[1] >= 0) == source->paired);
-    CHECK(at->overflow == (parts[0] + parts[1] > 0));
+    CHECK(at->further[0] == (parts[0] > 0) && at->further[1] == (parts[1] > 0));
     CHECK(ft_encoding_begin(encoding, row) <= at->end);
     for (int32_t i = 0; i < source->template->count; i++) {
         int32_t id = source->template->ids[i];
