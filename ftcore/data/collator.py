@@ -118,7 +118,7 @@ class DataCollatorWithPadding:
             self._finish(batch)
         if not is_batch:
             batch = {name: column[0, ...] for name, column in batch.items()}
-        return BatchEncoding(batch)
+        return BatchEncoding.from_columns(batch)
 
     def _finish(self, batch: dict[str, Any]) -> None:
         """Turns lists into arrays, and arrays into tensors where these are asked for."""

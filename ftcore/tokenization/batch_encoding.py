@@ -100,6 +100,13 @@ class BatchEncoding(UserDict):
             self.convert_to_tensors(tensor_type, prepend_batch_axis)
 
     @classmethod
+    def from_columns(cls, data: dict[str, Any]) -> BatchEncoding:
+        """One of these columns, which are not copied."""
+        batch = cls.__new__(cls)
+        batch.data = data
+        return batch
+
+    @classmethod
     def from_rows(cls, data: dict[str, Any], rows: Rows, tokenizer: Tokenizer) -> BatchEncoding:
         """One of these columns, which are not copied, and of the rows they were made of."""
         batch = cls.__new__(cls)
