@@ -1,5 +1,7 @@
 #include "python/texts.h"
 
+enum { AHEAD = 8 }; /* items of a batch that are asked for early */
+
 static int is_sequence(PyObject *object)
 {
     return PyTuple_Check(object) || PyList_Check(object);
@@ -36,6 +38,8 @@ static PyObject *freeze(PyObject *object, int depth)
     PyObject *frozen = NULL;
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *item = PyTuple_GetItem(tuple, i);
+        if (i + AHEAD < count) /* objects are all over the memory */
+            __builtin_prefetch(PyTuple_GetItem(tuple, i + AHEAD));
         if (PyUnicode_CheckExact(item))
             continue;
         PyObject *inner = freeze_item(item, depth);

@@ -2,9 +2,9 @@
 
     FTCORE_TEST_DATA=... python tests/benchmarks/bench_tokenizer.py [--rounds N] [--threads N]
 
-Each measure alternates the two sides and prints the medians of all rounds and their ratio, which
-is what to read: wall times drift with the machine. At the end what Dataset.map spends its time on,
-and the memory of encoded rows.
+Each measure alternates the two sides, some calls in turn of which the quickest counts, and prints
+the medians of all rounds and their ratio, which is what to read: wall times drift with the machine.
+At the end what Dataset.map spends its time on, and the memory of encoded rows.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def once(function, arguments):
     return time.perf_counter() - start
 
 
-def compare(name, ours, theirs, rounds, arguments=(), size=None, repeats=1):
+def compare(name, ours, theirs, rounds, arguments=(), size=None, repeats=3):
     """Prints one line; every round runs each side `repeats` times in turn."""
     times = [[], []]
     for round in range(rounds + 1):
