@@ -394,6 +394,7 @@ def measure_stream(elements: int, threads: int = 0, passes: int = 1) -> list[flo
     """Seconds of each pass that reads four arrays of `elements` floats and writes three of them, as
     AdamW does. RuntimeError: this build has no oneDNN. MemoryError: they do not fit in memory."""
 
+@final
 class Vocabulary:
     """Tokens and their ids. It never changes, and holds no Python object for each token."""
 
@@ -424,6 +425,7 @@ class Vocabulary:
         """The tokens in order of their ids, each followed by a line feed; None where that does not
         say it all, because ids are missing or a token holds a line feed."""
 
+@final
 class Tokenizer:
     """A BERT tokenizer, made of explicit contents."""
 
@@ -450,6 +452,7 @@ class Tokenizer:
         batch may be a pair of texts itself."""
     def normalize(self, text: str) -> str: ...
 
+@final
 class EncodeOptions:
     """How texts are encoded and what of them is returned, understood once for many calls."""
 
@@ -479,6 +482,7 @@ class EncodeOptions:
         truncation: 0 none, 1 longest first, 2 only first, 3 only second. padding: 0 none, 1 to the
         longest row, 2 to pad_length. threads: 0 chooses."""
 
+@final
 class Encoding:
     """Encoded rows, held as flat arrays."""
 

@@ -45,6 +45,8 @@ class Pair:
 def _outcome(steps, tokenizer, added_token):
     try:
         return _plain(steps(tokenizer, added_token))
+    except (AttributeError, NameError):
+        raise  # the steps are wrong, or one side lacks what they use
     except Exception as error:
         return type(error)
 

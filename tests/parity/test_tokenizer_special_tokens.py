@@ -115,7 +115,7 @@ def test_extra_special_tokens_are_tokens(tokenizer):
     "name", ["nonsense", "nonsense_token", "nonsense_token_id", "additional_special_tokens"]
 )
 def test_what_is_no_attribute(pair, tokenizer, name):
-    pair.assert_alike(lambda t, _: getattr(t, name))
+    pair.assert_alike(lambda t, _: hasattr(t, name))
     with pytest.raises(AttributeError, match=name):
         getattr(tokenizer, name)
 
