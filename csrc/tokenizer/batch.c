@@ -16,6 +16,7 @@ enum {
 /* A run of texts that one thread encodes. */
 typedef struct chunk {
     int64_t begin, end;
+    size_t bytes; /* of its texts */
     ft_trace tokens;
     ft_row *rows; /* [count] */
     size_t count, capacity;
@@ -236,12 +237,10 @@ static size_t bytes_of(const batch *work, int64_t row)
 }
 
 /* Makes room for about as much as a chunk will come to. English has about four bytes to a token. */
-static ft_status reserve_chunk(const batch *work, chunk *part)
+static ft_status reserve_chunk(chunk *part)
 {
-    size_t bytes = 0, rows = (size_t)(part->end - part->begin);
-    for (int64_t row = part->begin; row < part->end; row++)
-        bytes += bytes_of(work, row);
-    size_t tokens = bytes / 4 + 4 * rows + 16;
+    size_t rows = (size_t)(part->end - part->begin);
+    size_t tokens = part->bytes / 4 + 4 * rows + 16;
     FT_FORWARD(ft_allocate(tokens * sizeof(int32_t), (void **)&part->tokens.ids.data));
     part->tokens.ids.capacity = tokens;
     FT_FORWARD(ft_allocate(rows * sizeof *part->rows, (void **)&part->rows));
@@ -259,7 +258,7 @@ static void encode_chunk(void *context, int64_t index)
     const batch *work = context;
     chunk *part = &work->chunks[index];
     ft_encoder *encoder;
-    part->status = reserve_chunk(work, part);
+    part->status = reserve_chunk(part);
     if (part->status == FT_OK)
         part->status = ft_tokenizer_take_encoder(work->tokenizer, &encoder);
     if (part->status != FT_OK) {
@@ -344,10 +343,12 @@ static void divide(const batch *work, int64_t rows, size_t bytes)
         chunk *part = &work->chunks[i];
         size_t goal = bytes / (size_t)work->chunk_count * (size_t)(i + 1);
         part->begin = row;
+        part->bytes = 0;
         part->failed = -1;
-        while (row < rows && (seen < goal || i == work->chunk_count - 1))
-            seen += bytes_of(work, row++);
+        while (row < rows && (seen + part->bytes < goal || i == work->chunk_count - 1))
+            part->bytes += bytes_of(work, row++);
         part->end = row;
+        seen += part->bytes;
     }
 }
 

@@ -226,12 +226,8 @@ class Call(SpecialTokens):
         )
         return_tensors = check_tensor_type(given.return_tensors)
         pads = how.padding != "do_not_pad"
-        if pads and self.pad_token is None:
-            raise ValueError(
-                "Asking to pad but the tokenizer does not have a padding token. Please set "
-                "`tokenizer.pad_token`, for instance with "
-                "`tokenizer.add_special_tokens({'pad_token': '[PAD]'})`."
-            )
+        if pads:
+            self._require_pad_token()
         side = self.padding_side if given.padding_side is None else given.padding_side
         split_special_tokens = given.split_special_tokens
         if split_special_tokens is None:
@@ -273,6 +269,14 @@ class Call(SpecialTokens):
                 plans.clear()
             plans[given] = plan
         return plan
+
+    def _require_pad_token(self) -> None:
+        if self.pad_token is None:
+            raise ValueError(
+                "Asking to pad but the tokenizer does not have a padding token. Please set "
+                "`tokenizer.pad_token`, for instance with "
+                "`tokenizer.add_special_tokens({'pad_token': '[PAD]'})`."
+            )
 
     def _columns(self, given: _Options) -> tuple[tuple[str, int], ...]:
         """The columns that a call returns, by name and number."""

@@ -53,11 +53,18 @@ class Conversion(Call):
     clean_up_tokenization_spaces: bool
     _pipeline: Pipeline
     _ids: TokenIds
-    _skipped: set[str]
+    _tokens_by_id: dict[int, str] | None
 
     @property
     def _tokens(self) -> dict[int, str]:
-        raise NotImplementedError
+        """The token of each id; made when it is first wanted."""
+        if self._tokens_by_id is None:
+            tokens = {id: token for token, id in self._pipeline.vocab.to_dict().items()}
+            for id, added in self._pipeline.added_tokens.items():
+                content = added.content
+                tokens[id] = self._core.normalize(content) if added.normalized else content
+            self._tokens_by_id = tokens
+        return self._tokens_by_id
 
     @property
     def _id_of(self) -> Callable[[str], int | None]:
@@ -152,7 +159,7 @@ class Conversion(Call):
         if core is not self._core:
             decoders = {
                 skip: decoding.IdDecoder(
-                    self._decoder(), self._token_of, self._skipped if skip else ()
+                    self._decoder(), self._token_of, self._pipeline.special if skip else ()
                 )
                 for skip in (False, True)
             }
@@ -286,11 +293,8 @@ class Conversion(Call):
         """
         multiple = strategies.natural_number("pad_to_multiple_of", pad_to_multiple_of)
         how = strategies.understand(padding, None, max_length, None, self.model_max_length, verbose)
-        if how.padding != "do_not_pad" and self.pad_token is None:
-            raise ValueError(
-                "Asking to pad but the tokenizer does not have a padding token. Please set "
-                "`tokenizer.pad_token`."
-            )
+        if how.padding != "do_not_pad":
+            self._require_pad_token()
         input_name = next(iter(self.model_input_names), "input_ids")
         return pad_rows(
             encoded_inputs,

@@ -38,7 +38,7 @@ _RESTORED_OPTIONS = set(COMMON_OPTIONS) - {"extra_special_tokens"}
 _OWN = frozenset(
     {
         *_RESTORED_OPTIONS,
-        *("_special_tokens", "_extra_special_tokens", "_pipeline", "_core", "_ids", "_skipped"),
+        *("_special_tokens", "_extra_special_tokens", "_pipeline", "_core", "_ids"),
         *("_tokens_by_id", "_id_decoders", "_plans", "_warned_too_long"),
     }
 )
@@ -112,20 +112,8 @@ class WordPieceTokenizer(Conversion):
         self._core = self._pipeline.build()
         added = self._pipeline.added_tokens
         self._ids = TokenIds(self._pipeline.vocab, added)
-        self._tokens_by_id: dict[int, str] | None = None
-        self._skipped = set(self._pipeline.special)
+        self._tokens_by_id = None
         return count
-
-    @property
-    def _tokens(self) -> dict[int, str]:
-        """The token of each id; made when it is first wanted."""
-        if self._tokens_by_id is None:
-            tokens = {id: token for token, id in self._pipeline.vocab.to_dict().items()}
-            for id, added in self._pipeline.added_tokens.items():
-                content = added.content
-                tokens[id] = self._core.normalize(content) if added.normalized else content
-            self._tokens_by_id = tokens
-        return self._tokens_by_id
 
     # Saving
 

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from side_by_side import made_up_pair
-from tokenizer_support import VOCAB
 
-from ftcore.tokenization import BatchEncoding, BertTokenizer
+from ftcore.tokenization import BatchEncoding
 
 pytestmark = pytest.mark.filterwarnings("ignore:`max_length` is ignored when")
 
@@ -22,16 +20,6 @@ FULL = {
     "special_tokens_mask": [[1, 0, 1], [1], [1, 0, 0, 0, 1]],
     "labels": [0, 1, 0],
 }
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    return made_up_pair(tmp_path_factory.mktemp("checkpoint"))
-
-
-@pytest.fixture
-def tokenizer():
-    return BertTokenizer(VOCAB)
 
 
 def rows_of(columns):

@@ -17,16 +17,6 @@ SIZE = len(VOCAB)
 TEXTS = ["the <p> un [MASK] qqa QQA", "un", "a  <b> c<b>", "<P> x <p>y"]
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    return made_up_pair(tmp_path_factory.mktemp("checkpoint"))
-
-
-@pytest.fixture
-def tokenizer():
-    return BertTokenizer(VOCAB)
-
-
 def state(t):
     """All that a tokenizer says of its special and added tokens, and does with them."""
     ids = t(TEXTS)["input_ids"]

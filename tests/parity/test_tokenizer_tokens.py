@@ -5,23 +5,13 @@ import random
 import numpy as np
 import pytest
 import torch
-from side_by_side import Pair, made_up_pair
+from side_by_side import Pair
 from tokenizer_support import SPECIAL, VOCAB, random_text
 
-from ftcore.tokenization import BertTokenizer, conversion
+from ftcore.tokenization import conversion
 
 THE, UN = VOCAB["the"], VOCAB["un"]
 SIZE = len(VOCAB)
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    return made_up_pair(tmp_path_factory.mktemp("checkpoint"))
-
-
-@pytest.fixture
-def tokenizer():
-    return BertTokenizer(VOCAB)
 
 
 @pytest.mark.parametrize(
