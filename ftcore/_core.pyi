@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Floats = NDArray[np.float32]
-_Operand = NDArray[np.float32] | NDArray[np.uint16]
+_Operand = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
 _Dropout = tuple[float, int, int, int, int] | None
 
 @final
@@ -16,8 +16,8 @@ class Backend:
     arrays. For tests and for reading along; the train step does not come through here.
 
     Matrices are C-contiguous (q, k and v of attention may be columns of a wider matrix). Those
-    annotated _Operand hold float32, or bfloat16 as uint16 (a float32's upper half: NumPy has no
-    bfloat16), all those of a call and of its results the same. _Floats are float32 in either case.
+    annotated _Operand hold float32, float16, or bfloat16 as uint16 (a float32's upper half: NumPy
+    has no bfloat16), all those of a call and of its results the same. _Floats are float32 in either case.
 
     Nothing is converted. ValueError: a wrong shape or value, or a precision that the backend does
     not take; TypeError: a wrong type; IndexError: an id or label out of range. Dropout is
@@ -162,7 +162,9 @@ class Backend:
         """x [count] = scale * x + y, in place."""
     def sum_of_squares(self, x: _Floats, flags: NDArray[np.uint8] | None = None) -> float:
         """x [count], or [rows, width] of which only the rows with flags [rows] count."""
-    def clip(self, squares: NDArray[np.float64], max_norm: float) -> tuple[float, float]:
+    def clip(
+        self, squares: NDArray[np.float64], max_norm: float, loss_scale: float = 1.0
+    ) -> tuple[float, float]:
         """-> (norm, what to scale gradients by)."""
     def adamw(
         self,
@@ -183,7 +185,7 @@ class Backend:
         """One step in place, step counting from 1, of [count] or of [rows, width] whose rows
         without a flag are only decayed. The gradient is multiplied by scale. shadow, like
         parameter: its copy in bfloat16, kept up to date."""
-    def to_bfloat16(self, x: _Floats) -> NDArray[np.uint16]:
+    def cast(self, x: _Floats, precision: str) -> _Operand:
         """x [count], rounded to nearest, ties to even."""
     def zero_rows(self, x: _Floats, flags: NDArray[np.uint8] | None = None) -> None:
         """x [count], or the flagged rows of x [rows, width], in place."""

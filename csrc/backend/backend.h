@@ -45,6 +45,7 @@ typedef enum ft_problem {
 typedef enum ft_precision {
     FT_FLOAT32 = 0,
     FT_BFLOAT16, /* float32's upper half: rounded to nearest, ties to even */
+    FT_FLOAT16,  /* IEEE 754 binary16, rounded likewise; what is too large becomes infinity */
 } ft_precision;
 
 /* Dropout of probability p: kept elements are scaled by 1 / (1 - p). p = 0 is the identity. */
@@ -64,6 +65,7 @@ typedef struct ft_layout {
     int32_t max_length;
     const int32_t *cu_seqlens; /* [sequences + 1] */
     const int32_t *key_starts; /* [sequences], see ft_batch; never NULL */
+    bool first_masked;         /* some sequence's first key is masked: its key_starts says so */
 } ft_layout;
 
 /* LayerNorm(word[id] + position[p] + type[t]), then dropout: element index = row * hidden + column.
@@ -145,7 +147,8 @@ typedef struct ft_attention {
     int32_t q_stride, kv_stride;
     ft_dropout dropout;
     void *out;  /* [query rows, heads * head_dim] */
-    float *lse; /* [heads, query rows]: log(sum(exp(scaled scores))), kept for backward */
+    float *lse; /* [heads, query rows]: log(sum(exp(scaled scores))), kept for backward; or what
+                   else the backend keeps, attention_state bytes of it */
 } ft_attention;
 
 typedef struct ft_attention_gradient {
@@ -209,8 +212,10 @@ typedef struct ft_adamw_operands {
     float *parameter;
     const float *gradient;
     float *moment1, *moment2;
-    uint16_t *shadow;   /* bfloat16 copy of the parameters, to be kept up to date; or NULL */
-    const float *scale; /* [1]: the gradient is multiplied by it; or NULL */
+    void *shadow; /* 16-bit copy of the parameters, to be kept up to date; or NULL */
+    ft_precision shadow_precision;
+    const float *scale; /* [1]: the gradient is multiplied by it, or, where it is NaN, nothing is
+                           changed; or NULL */
     ft_rows rows;       /* those without a flag have zero gradient and moments: only decayed */
 } ft_adamw_operands;
 
@@ -218,6 +223,7 @@ typedef struct ft_backend ft_backend;
 
 typedef struct ft_backend_operations {
     const char *name;
+    bool host_memory; /* the processor may read and write what is allocated */
     void (*destroy)(ft_backend *);
 
     /* FT_OK where operands of this precision are taken; otherwise why not, and what to do. */
@@ -227,6 +233,19 @@ typedef struct ft_backend_operations {
      * Refuses a number below 1 or beyond reason. The reference has one thread, whatever is set. */
     int (*threads)(const ft_backend *);
     ft_status (*set_threads)(ft_backend *, int threads);
+
+    /* Operations may be carried out later than they are asked for, in the order in which they were
+     * asked for; what they read is what it was when they were asked for only where it is the
+     * structures themselves or `upload`'s source. `submit` starts those that were not yet started,
+     * `synchronize` waits until all are done; `download` does so by itself. */
+    ft_status (*submit)(ft_backend *);
+    ft_status (*synchronize)(ft_backend *);
+
+    /* How many rows a batch of `tokens` is rounded up to, so that a backend prepares its products
+     * for few shapes. */
+    int32_t (*bucket)(const ft_backend *, int32_t tokens);
+    /* The bytes of ft_attention's lse for a batch of this layout; pointers in it are unused. */
+    size_t (*attention_state)(const ft_backend *, const ft_attention *);
 
     /* Memory is zero-filled and FT_ALIGNMENT-aligned. */
     ft_status (*allocate)(ft_backend *, size_t bytes, void **out);
@@ -262,14 +281,16 @@ typedef struct ft_backend_operations {
 
     /* *out = the sum of squares of x, accumulated in float64. */
     ft_status (*sum_of_squares)(ft_backend *, const float *x, size_t count, ft_rows, double *out);
-    /* norm_and_scale[0] = sqrt(sum of squares[0..count]); norm_and_scale[1] = min(1, max_norm /
-     * (norm + 1e-6)), or 1 where max_norm is 0. */
-    ft_status (*clip)(ft_backend *, const double *squares, int32_t count, float max_norm,
-                      float *norm_and_scale);
+    /* The gradients' norm and what they are to be multiplied by, where they are loss_scale times
+     * the true ones: norm_and_scale[0] = norm = sqrt(sum of squares[0..count]) / loss_scale;
+     * norm_and_scale[1] = min(1, max_norm / (norm + 1e-6)) / loss_scale, or 1 / loss_scale where
+     * max_norm is 0; NaN where the norm is not finite. */
+    ft_status (*clip)(ft_backend *, const double *squares, int32_t count, float loss_scale,
+                      float max_norm, float *norm_and_scale);
     /* One pass over parameters, gradients, moments and shadow. */
     ft_status (*adamw)(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
-    /* y = x in bfloat16; NaN stays NaN. */
-    ft_status (*to_bfloat16)(ft_backend *, size_t count, const float *x, uint16_t *y);
+    /* y = x rounded to a 16-bit precision; NaN stays NaN. */
+    ft_status (*cast)(ft_backend *, ft_precision, size_t count, const float *x, void *y);
     /* Zeroes the flagged rows of x. */
     ft_status (*zero_rows)(ft_backend *, float *x, size_t count, ft_rows);
 } ft_backend_operations;

@@ -51,3 +51,31 @@ ft_status ft_host_zero(ft_backend *backend, void *memory, size_t bytes)
     memset(memory, 0, bytes);
     return FT_OK;
 }
+
+ft_status ft_host_submit(ft_backend *backend)
+{
+    (void)backend;
+    return FT_OK;
+}
+
+ft_status ft_host_synchronize(ft_backend *backend)
+{
+    (void)backend;
+    return FT_OK;
+}
+
+int32_t ft_host_bucket(const ft_backend *backend, int32_t tokens)
+{
+    (void)backend;
+    int32_t bucket = 16;
+    while (tokens / bucket > 64)
+        bucket *= 2;
+    return (tokens + bucket - 1) / bucket * bucket;
+}
+
+size_t ft_host_attention_state(const ft_backend *backend, const ft_attention *a)
+{
+    (void)backend;
+    size_t rows = a->first_only ? a->layout->sequences : a->layout->rows;
+    return rows * a->heads * sizeof(float);
+}

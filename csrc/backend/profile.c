@@ -93,10 +93,12 @@ TIMED(scale_add, NO_SHAPE, (size_t count, float scale, const float *y, float *x)
       (count, scale, y, x))
 TIMED(sum_of_squares, NO_SHAPE, (const float *x, size_t count, ft_rows rows, double *out),
       (x, count, rows, out))
-TIMED(clip, NO_SHAPE, (const double *squares, int32_t count, float max_norm, float *out),
-      (squares, count, max_norm, out))
+TIMED(clip, NO_SHAPE,
+      (const double *squares, int32_t count, float loss_scale, float max_norm, float *out),
+      (squares, count, loss_scale, max_norm, out))
 TIMED(adamw, NO_SHAPE, (const ft_adamw *a, const ft_adamw_operands *o), (a, o))
-TIMED(to_bfloat16, NO_SHAPE, (size_t count, const float *x, uint16_t *y), (count, x, y))
+TIMED(cast, NO_SHAPE, (ft_precision precision, size_t count, const float *x, void *y),
+      (precision, count, x, y))
 TIMED(zero_rows, NO_SHAPE, (float *x, size_t count, ft_rows rows), (x, count, rows))
 
 static ft_status profile_check_precision(ft_backend *backend, ft_precision precision)
@@ -113,6 +115,30 @@ static int profile_threads(const ft_backend *backend)
 static ft_status profile_set_threads(ft_backend *backend, int threads)
 {
     return inner(backend)->operations->set_threads(inner(backend), threads);
+}
+
+static ft_status timed_synchronize(ft_backend *backend)
+{
+    double start = now();
+    FT_FORWARD(inner(backend)->operations->synchronize(inner(backend)));
+    return add((profile *)backend, "synchronize", NO_SHAPE, now() - start);
+}
+
+static ft_status profile_submit(ft_backend *backend)
+{
+    return inner(backend)->operations->submit(inner(backend));
+}
+
+static int32_t profile_bucket(const ft_backend *backend, int32_t tokens)
+{
+    const ft_backend *to = ((const profile *)backend)->inner;
+    return to->operations->bucket(to, tokens);
+}
+
+static size_t profile_attention_state(const ft_backend *backend, const ft_attention *a)
+{
+    const ft_backend *to = ((const profile *)backend)->inner;
+    return to->operations->attention_state(to, a);
 }
 
 static ft_status profile_allocate(ft_backend *backend, size_t bytes, void **out)
@@ -137,6 +163,10 @@ static const ft_backend_operations timed_operations = {
     .check_precision = profile_check_precision,
     .threads = profile_threads,
     .set_threads = profile_set_threads,
+    .submit = profile_submit,
+    .synchronize = timed_synchronize,
+    .bucket = profile_bucket,
+    .attention_state = profile_attention_state,
     .allocate = profile_allocate,
     .release = profile_release,
     .upload = timed_upload,
@@ -158,12 +188,12 @@ static const ft_backend_operations timed_operations = {
     .sum_of_squares = timed_sum_of_squares,
     .clip = timed_clip,
     .adamw = timed_adamw,
-    .to_bfloat16 = timed_to_bfloat16,
+    .cast = timed_cast,
     .zero_rows = timed_zero_rows,
 };
 
 /* An operation that is new in the table needs a line above. */
-_Static_assert(sizeof(ft_backend_operations) == 28 * sizeof(void *), "all operations are here");
+_Static_assert(sizeof(ft_backend_operations) == 33 * sizeof(void *), "all operations are here");
 
 ft_status ft_backend_profile_create(ft_backend *inner, ft_backend **out)
 {
@@ -175,6 +205,7 @@ ft_status ft_backend_profile_create(ft_backend *inner, ft_backend **out)
     }
     p->operations = timed_operations;
     p->operations.name = inner->operations->name;
+    p->operations.host_memory = inner->operations->host_memory;
     p->base.operations = &p->operations;
     p->inner = inner;
     *out = &p->base;

@@ -8,6 +8,7 @@
 
 /* Hands out pieces of a block, or, with a NULL base, only counts their bytes. */
 typedef struct carver {
+    const ft_backend *backend;
     char *base;
     size_t used;
     ft_precision precision;
@@ -42,16 +43,6 @@ static float *carve_stream(carver *c, size_t count, void *activations)
     return c->precision == FT_FLOAT32 ? activations : carve_floats(c, count);
 }
 
-/* Row counts share buckets, so that a backend prepares its products for few shapes: at most 15
- * rows are too many, or, of a batch of more than a thousand, one in 32. */
-static int32_t round_to_bucket(int32_t tokens)
-{
-    int32_t bucket = 16;
-    while (tokens / bucket > 64)
-        bucket *= 2;
-    return (tokens + bucket - 1) / bucket * bucket;
-}
-
 static void carve_inputs(carver *c, const ft_model_config *config, const ft_layout *l,
                          ft_inputs *in)
 {
@@ -62,6 +53,18 @@ static void carve_inputs(carver *c, const ft_model_config *config, const ft_layo
     in->key_starts = carve(c, l->sequences, sizeof(int32_t));
     in->class_labels = carve(c, l->sequences, sizeof(int64_t));
     in->target_labels = carve_floats(c, (size_t)l->sequences * config->num_labels);
+}
+
+/* The bytes that a layer's attention keeps besides its result. */
+static size_t attention_state(const carver *c, const ft_model_config *config, const ft_layout *l,
+                              bool last)
+{
+    return c->backend->operations->attention_state(
+        c->backend, &(ft_attention){.precision = c->precision,
+                                    .layout = l,
+                                    .heads = config->heads,
+                                    .head_dim = config->hidden_size / config->heads,
+                                    .first_only = last});
 }
 
 static void carve_layer(carver *c, const ft_model_config *config, const ft_layout *l, bool last,
@@ -82,7 +85,7 @@ static void carve_layer(carver *c, const ft_model_config *config, const ft_layou
     layer->q_stride = (int32_t)(last ? h : 3 * h);
     layer->kv_stride = (int32_t)(last ? 2 * h : 3 * h);
     layer->context = carve_elements(c, rows * h);
-    layer->lse = carve_floats(c, rows * config->heads);
+    layer->lse = carve(c, attention_state(c, config, l, last), 1);
     layer->attention_sum = carve_elements(c, rows * h);
     layer->attention_mean = carve_floats(c, rows);
     layer->attention_rstd = carve_floats(c, rows);
@@ -95,10 +98,11 @@ static void carve_layer(carver *c, const ft_model_config *config, const ft_layou
     layer->out = carve_elements(c, rows * h);
 }
 
-static size_t layer_bytes(ft_precision precision, const ft_model_config *config, const ft_layout *l,
+static size_t layer_bytes(carver counter, const ft_model_config *config, const ft_layout *l,
                           bool last, bool keep)
 {
-    carver counter = {.precision = precision};
+    counter.base = NULL;
+    counter.used = 0;
     ft_layer_activations layer = {0};
     carve_layer(&counter, config, l, last, keep, &layer);
     return counter.used;
@@ -108,8 +112,8 @@ static void carve_layers(carver *c, const ft_model_config *config, bool keep, ft
 {
     size_t count = (size_t)a->layout.rows * config->hidden_size;
     float *stream = a->embedding_stream, *other = carve_stream(c, count, NULL);
-    size_t start = c->used, inner = layer_bytes(c->precision, config, &a->layout, false, keep);
-    size_t last = layer_bytes(c->precision, config, &a->layout, true, keep);
+    size_t start = c->used, inner = layer_bytes(*c, config, &a->layout, false, keep);
+    size_t last = layer_bytes(*c, config, &a->layout, true, keep);
     size_t set = inner > last ? inner : last;
     const void *in = a->embedding_out;
     for (int32_t i = 0; i < config->layers; i++) {
@@ -232,12 +236,14 @@ ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config
     a->layout = (ft_layout){
         .sequences = batch->sequences,
         .tokens = batch->tokens,
-        .rows = round_to_bucket(batch->tokens),
+        .rows = backend->operations->bucket(backend, batch->tokens),
         .max_length = batch->max_length,
+        .first_masked = batch->key_starts != NULL,
     };
-    size_t bytes = carve_all((carver){.precision = precision}, config, keep, a);
+    size_t bytes = carve_all((carver){.backend = backend, .precision = precision}, config, keep, a);
     FT_FORWARD(reserve(backend, bytes, a));
-    carve_all((carver){.base = a->memory, .precision = precision}, config, keep, a);
+    carve_all((carver){.backend = backend, .base = a->memory, .precision = precision}, config, keep,
+              a);
     a->layout.cu_seqlens = a->inputs.cu_seqlens;
     a->layout.key_starts = a->inputs.key_starts;
     return upload_batch(backend, config, batch, &a->inputs);

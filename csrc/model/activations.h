@@ -27,7 +27,7 @@ typedef struct ft_layer_activations {
     void *q, *k, *v;   /* [rows, hidden], with these strides */
     int32_t q_stride, kv_stride;
     void *context;                          /* [rows, hidden] */
-    float *lse;                             /* [heads, rows] */
+    float *lse;                             /* what attention keeps: see ft_attention */
     void *attention_sum;                    /* [rows, hidden]: input of the norm after attention */
     float *attention_mean, *attention_rstd; /* [rows] */
     void *attention_out;                    /* [rows, hidden] */

@@ -68,7 +68,7 @@ static ft_status compute_norm(ft_model *m, bool have_squares, float max_norm)
         FT_FORWARD(m->backend->operations->sum_of_squares(
             m->backend, m->gradients, m->table.elements, (ft_rows){0}, m->squares));
     }
-    return m->backend->operations->clip(m->backend, m->squares, m->square_count, max_norm,
+    return m->backend->operations->clip(m->backend, m->squares, m->square_count, 1, max_norm,
                                         m->norm_and_scale);
 }
 
@@ -124,6 +124,7 @@ static ft_status adamw(ft_model *m, const ft_adamw *how, size_t from, size_t cou
         .moment1 = m->moment1 + from,
         .moment2 = m->moment2 + from,
         .shadow = ft_model_shadow(m, from),
+        .shadow_precision = m->precision,
         .scale = m->norm_and_scale + 1,
         .rows = rows,
     };

@@ -1,4 +1,4 @@
-/* bfloat16 training: products read shadows of the weights, 16 bits each, which AdamW writes along
+/* 16-bit training: products read shadows of the weights, 16 bits each, which AdamW writes along
  * with the weights themselves. */
 #include "model/state.h"
 
@@ -25,12 +25,12 @@ ft_status ft_model_set_precision(ft_model *m, ft_precision precision)
         return FT_OK;
     FT_FORWARD(op->check_precision(m->backend, precision));
     void *shadow = NULL;
-    if (precision == FT_BFLOAT16)
+    if (precision != FT_FLOAT32)
         FT_FORWARD(ft_error_within(
             op->allocate(m->backend, (shadow_end(m) - shadow_begin(m)) * sizeof *m->shadow,
                          &shadow),
-            "the weights' bfloat16 copies do not fit in memory"));
-    else
+            "the weights' 16-bit copies do not fit in memory"));
+    if (m->shadow)
         op->release(m->backend, m->shadow);
     m->shadow = shadow;
     m->shadow_stale = true;
@@ -58,8 +58,9 @@ ft_status ft_model_refresh_shadow(ft_model *m)
     if (!shared && !m->shadow_stale)
         return FT_OK;
     m->shadow_stale = false; /* first: an array that goes meanwhile may have been written to */
-    ft_status status = m->backend->operations->to_bfloat16(
-        m->backend, shadow_end(m) - shadow_begin(m), m->parameters + shadow_begin(m), m->shadow);
+    ft_status status =
+        m->backend->operations->cast(m->backend, m->precision, shadow_end(m) - shadow_begin(m),
+                                     m->parameters + shadow_begin(m), m->shadow);
     if (status != FT_OK)
         m->shadow_stale = true;
     return status;

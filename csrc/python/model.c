@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "backend/precision.h"
 #include "backend/profile.h"
 #include "model/model.h"
 #include "model/schedule.h"
@@ -606,15 +607,10 @@ static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
     return -1;
 }
 
-static const char *const precision_names[] = {
-    [FT_FLOAT32] = "float32",
-    [FT_BFLOAT16] = "bfloat16",
-};
-
 static PyObject *model_get_precision(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyUnicode_FromString(precision_names[ft_model_precision(as_model(self)->model)]);
+    return PyUnicode_FromString(ft_precision_name(ft_model_precision(as_model(self)->model)));
 }
 
 static int model_set_precision(PyObject *self, PyObject *value, void *unused)
@@ -624,16 +620,18 @@ static int model_set_precision(PyObject *self, PyObject *value, void *unused)
         PyErr_SetString(PyExc_TypeError, "precision must be a string");
         return -1;
     }
-    int i = 0, count = sizeof precision_names / sizeof *precision_names;
-    while (i < count && PyUnicode_CompareWithASCIIString(value, precision_names[i]))
-        i++;
-    if (i == count) {
-        PyErr_Format(PyExc_ValueError, "precision must be 'float32' or 'bfloat16', got %R", value);
+    ft_precision precision = FT_FLOAT32;
+    while (precision <= FT_FLOAT16 &&
+           PyUnicode_CompareWithASCIIString(value, ft_precision_name(precision)))
+        precision++;
+    if (precision > FT_FLOAT16) {
+        PyErr_Format(PyExc_ValueError,
+                     "precision must be 'float32', 'bfloat16' or 'float16', got %R", value);
         return -1;
     }
     if (begin(self) < 0)
         return -1;
-    ft_status status = ft_model_set_precision(as_model(self)->model, (ft_precision)i);
+    ft_status status = ft_model_set_precision(as_model(self)->model, precision);
     end(self);
     if (status != FT_OK)
         ft_python_raise(status);
@@ -713,7 +711,7 @@ static PyGetSetDef model_attributes[] = {
     {"problem_type", model_get_problem_type, model_set_problem_type,
      "which loss: Hugging Face's names", NULL},
     {"precision", model_get_precision, model_set_precision,
-     "'float32' or 'bfloat16': what products and activations are", NULL},
+     "'float32', 'bfloat16' or 'float16': what products and activations are", NULL},
     {"threads", model_get_threads, model_set_threads, "on how many threads it runs", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

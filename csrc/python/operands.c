@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "backend/precision.h"
+
 static int wrong_shape(PyArrayObject *array, const char *name, int dimensions,
                        const npy_intp *shape)
 {
@@ -73,18 +75,21 @@ void *ft_operand_writable(PyObject *object, const char *name, int type, int dime
 
 int ft_operand_type(ft_precision precision)
 {
-    return precision == FT_BFLOAT16 ? NPY_UINT16 : NPY_FLOAT32;
+    static const int types[] = {
+        [FT_FLOAT32] = NPY_FLOAT32, [FT_BFLOAT16] = NPY_UINT16, [FT_FLOAT16] = NPY_FLOAT16};
+    return types[precision];
 }
 
 int ft_operand_precision(PyObject *object, const char *name, ft_precision *out)
 {
     if (PyArray_Check(object)) {
         int type = PyArray_TYPE((PyArrayObject *)object);
-        *out = type == NPY_UINT16 ? FT_BFLOAT16 : FT_FLOAT32;
-        if (type == NPY_UINT16 || type == NPY_FLOAT32)
-            return 0;
+        for (*out = FT_FLOAT32; *out <= FT_FLOAT16; ++*out)
+            if (type == ft_operand_type(*out))
+                return 0;
         PyErr_Format(PyExc_TypeError,
-                     "%s must be an array of float32, or of uint16 that holds bfloat16, got %S",
+                     "%s must be an array of float32, float16 or of uint16 that holds bfloat16, "
+                     "got %S",
                      name, (PyObject *)PyArray_DESCR((PyArrayObject *)object));
     } else {
         PyErr_Format(PyExc_TypeError, "%s must be a NumPy array", name);
@@ -94,10 +99,11 @@ int ft_operand_precision(PyObject *object, const char *name, ft_precision *out)
 
 int ft_operand_parse_precision(const char *name, ft_precision *out)
 {
-    *out = strcmp(name, "bfloat16") ? FT_FLOAT32 : FT_BFLOAT16;
-    if (*out == FT_BFLOAT16 || !strcmp(name, "float32"))
-        return 0;
-    PyErr_Format(PyExc_ValueError, "precision must be 'float32' or 'bfloat16', got '%s'", name);
+    for (*out = FT_FLOAT32; *out <= FT_FLOAT16; ++*out)
+        if (!strcmp(name, ft_precision_name(*out)))
+            return 0;
+    PyErr_Format(PyExc_ValueError, "precision must be 'float32', 'bfloat16' or 'float16', got '%s'",
+                 name);
     return -1;
 }
 

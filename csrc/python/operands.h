@@ -24,13 +24,14 @@ void *ft_operand(PyObject *object, const char *name, int type, int dimensions,
 void *ft_operand_writable(PyObject *object, const char *name, int type, int dimensions,
                           const npy_intp *shape);
 
-/* What arrays of a precision hold: NPY_FLOAT32, or NPY_UINT16 for bfloat16, which NumPy lacks. */
+/* What arrays of a precision hold: NPY_FLOAT32, or NPY_UINT16 for bfloat16, which NumPy lacks,
+ * or NPY_FLOAT16. */
 int ft_operand_type(ft_precision precision);
 
 /* The precision that an array's type stands for: 0, or -1 with TypeError. */
 int ft_operand_precision(PyObject *object, const char *name, ft_precision *out);
 
-/* "float32" or "bfloat16": 0, or -1 with ValueError. */
+/* "float32", "bfloat16" or "float16": 0, or -1 with ValueError. */
 int ft_operand_parse_precision(const char *name, ft_precision *out);
 
 /* A matrix of that type whose rows may be further apart than they are long: *stride is how far. */

@@ -68,7 +68,9 @@ static PyObject *backend_name(ft_backend_object *self, void *closure)
 }
 
 #define METHOD(name, function)                                                                     \
-    {name, (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS, NULL}
+    {                                                                                              \
+        name, (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS, NULL          \
+    }
 #define OPERATION(name) METHOD(#name, ft_operations_##name)
 
 static PyMethodDef backend_methods[] = {
@@ -89,7 +91,7 @@ static PyMethodDef backend_methods[] = {
     OPERATION(sum_of_squares),
     OPERATION(clip),
     OPERATION(adamw),
-    OPERATION(to_bfloat16),
+    OPERATION(cast),
     OPERATION(zero_rows),
     {NULL, NULL, 0, NULL},
 };

@@ -118,14 +118,14 @@ FT_OPERATIONS_METHOD(sum_of_squares)
 
 FT_OPERATIONS_METHOD(clip)
 {
-    static const char *names[] = {"squares", "max_norm", NULL};
+    static const char *names[] = {"squares", "max_norm", "loss_scale", NULL};
     PyObject *squares;
-    float max_norm, result[2];
-    if (!PARSE("Of", &squares, &max_norm))
+    float max_norm, loss_scale = 1, result[2];
+    if (!PARSE("Of|f", &squares, &max_norm, &loss_scale))
         return NULL;
     const double *data = ft_operand(squares, "squares", NPY_DOUBLE, FT_SHAPE(FT_ANY));
-    if (data == NULL ||
-        RUN(self, clip, data, (int32_t)ft_operand_size(squares, 0), max_norm, result) < 0)
+    if (data == NULL || RUN(self, clip, data, (int32_t)ft_operand_size(squares, 0), loss_scale,
+                            max_norm, result) < 0)
         return NULL;
     return Py_BuildValue("ff", result[0], result[1]);
 }
@@ -144,6 +144,7 @@ FT_OPERATIONS_METHOD(adamw)
     size_t count[OPERANDS];
     ft_rows rows;
     void *data[OPERANDS] = {NULL};
+    ft_precision shadow_precision = FT_BFLOAT16;
     if (!PARSE("OOOOdddddL|fOO", &operands[0], &operands[1], &operands[2], &operands[3], &a.lr,
                &a.beta1, &a.beta2, &a.eps, &a.weight_decay, &step, &scale, &flags,
                &operands[SHADOW]))
@@ -155,8 +156,13 @@ FT_OPERATIONS_METHOD(adamw)
         if (i == SHADOW && operands[i] == Py_None)
             continue;
         const char *name = i == SHADOW ? "shadow" : names[i];
-        data[i] = flat_operand(operands[i], name, i == SHADOW ? FT_BFLOAT16 : FT_FLOAT32, flags,
-                               i != 1, &count[i], &rows);
+        ft_precision precision = FT_FLOAT32;
+        if (i == SHADOW) {
+            if (ft_operations_precision(self, operands[i], name, &shadow_precision) < 0)
+                return NULL;
+            precision = shadow_precision;
+        }
+        data[i] = flat_operand(operands[i], name, precision, flags, i != 1, &count[i], &rows);
         if (data[i] == NULL)
             return NULL;
         if (count[i] != count[0])
@@ -169,6 +175,7 @@ FT_OPERATIONS_METHOD(adamw)
                                  .moment1 = data[2],
                                  .moment2 = data[3],
                                  .shadow = data[SHADOW],
+                                 .shadow_precision = shadow_precision,
                                  .scale = &scale,
                                  .rows = rows};
     if (RUN(self, adamw, &a, &o) < 0)
@@ -176,19 +183,22 @@ FT_OPERATIONS_METHOD(adamw)
     Py_RETURN_NONE;
 }
 
-FT_OPERATIONS_METHOD(to_bfloat16)
+FT_OPERATIONS_METHOD(cast)
 {
-    static const char *names[] = {"x", NULL};
+    static const char *names[] = {"x", "precision", NULL};
     PyObject *x;
+    const char *name;
+    ft_precision precision;
     ft_results results = {0};
-    if (!PARSE("O", &x))
+    if (!PARSE("Os", &x, &name) || ft_operand_parse_precision(name, &precision) < 0 ||
+        ft_operations_take(self, precision) < 0)
         return NULL;
     const float *from = F32(x, "x", FT_ANY);
     NEED(from);
     npy_intp count = ft_operand_size(x, 0);
-    uint16_t *to = NEW(FT_BFLOAT16, count);
+    void *to = NEW(precision, count);
     NEED(to);
-    NEED(RUN(self, to_bfloat16, (size_t)count, from, to) == 0);
+    NEED(RUN(self, cast, precision, (size_t)count, from, to) == 0);
     return ft_results_take(&results);
 error:
     ft_results_drop(&results);

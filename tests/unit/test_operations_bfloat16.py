@@ -94,7 +94,7 @@ def float_of(bits):
 
 
 def test_every_bfloat16_is_itself_again(backend):
-    again = backend.to_bfloat16(float_of(ALL << 16))
+    again = backend.cast(float_of(ALL << 16), "bfloat16")
     np.testing.assert_array_equal(again[~IS_NAN], ALL[~IS_NAN])
 
 
@@ -102,7 +102,7 @@ def test_every_bfloat16_is_itself_again(backend):
 def test_every_nan_stays_one_of_its_sign(backend, low_bits):
     """Also one whose bits are all in the half that is cut off."""
     nan = ALL[(ALL & 0x7F80) == 0x7F80] << 16 | low_bits
-    again = backend.to_bfloat16(float_of(nan))
+    again = backend.cast(float_of(nan), "bfloat16")
     assert ((again & 0x7FFF) > 0x7F80).all()
     np.testing.assert_array_equal(again >> 15, nan >> 31)
 
@@ -111,14 +111,14 @@ def test_rounding_is_to_nearest_and_of_ties_to_even(backend):
     """Between each number and the next (after the largest comes infinity, as overflow does)."""
     numbers = ALL[(ALL & 0x7F80) != 0x7F80]
     for low_bits, up in [(0x7FFF, 0), (0x8000, numbers & 1), (0x8001, 1), (1, 0), (0xFFFF, 1)]:
-        got = backend.to_bfloat16(float_of(numbers << 16 | low_bits))
+        got = backend.cast(float_of(numbers << 16 | low_bits), "bfloat16")
         np.testing.assert_array_equal(got, numbers + up)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 15, 16, 17, 33, 100_003])
 def test_rounding_is_torchs(backend, rng, count):
     x = normal(rng, count)
-    np.testing.assert_array_equal(backend.to_bfloat16(x), rounded(x))
+    np.testing.assert_array_equal(backend.cast(x, "bfloat16"), rounded(x))
 
 
 # ------------------------------------------------------------------------------ embedding

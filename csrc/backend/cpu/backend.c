@@ -134,6 +134,8 @@ static ft_status choose_kernels(const ft_cpu_kernels **out)
 static ft_status check_precision(ft_backend *backend, ft_precision precision)
 {
     (void)backend;
+    FT_RETURN_IF(precision == FT_FLOAT16, FT_ERROR_VALUE,
+                 "float16 is for GPUs: on the CPU train in bfloat16 or float32");
     FT_RETURN_IF(precision == FT_BFLOAT16 && !ft_products_have_bfloat16(), FT_ERROR_VALUE,
                  "bfloat16 is not supported on this processor, which has neither AVX-512 BF16 nor "
                  "AMX: it would be slower than float32; train in float32");
@@ -143,10 +145,15 @@ static ft_status check_precision(ft_backend *backend, ft_precision precision)
 /* What is too small to be worth more than plain loops is the reference's. */
 static const ft_backend_operations cpu_operations = {
     .name = "cpu",
+    .host_memory = true,
     .destroy = cpu_destroy,
     .check_precision = check_precision,
     .threads = cpu_threads,
     .set_threads = cpu_set_threads,
+    .submit = ft_host_submit,
+    .synchronize = ft_host_synchronize,
+    .bucket = ft_host_bucket,
+    .attention_state = ft_host_attention_state,
     .allocate = ft_host_allocate,
     .release = ft_host_release,
     .upload = ft_host_upload,
@@ -168,7 +175,7 @@ static const ft_backend_operations cpu_operations = {
     .sum_of_squares = ft_cpu_sum_of_squares,
     .clip = ft_reference_clip,
     .adamw = ft_cpu_adamw,
-    .to_bfloat16 = ft_cpu_to_bfloat16,
+    .cast = ft_cpu_cast,
     .zero_rows = ft_cpu_zero_rows,
 };
 

@@ -74,7 +74,7 @@ ft_status ft_cpu_dropout(ft_backend *, const ft_dropout *, size_t count, const f
 ft_status ft_cpu_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
 ft_status ft_cpu_sum_of_squares(ft_backend *, const float *x, size_t count, ft_rows, double *out);
 ft_status ft_cpu_adamw(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
-ft_status ft_cpu_to_bfloat16(ft_backend *, size_t count, const float *x, uint16_t *y);
+ft_status ft_cpu_cast(ft_backend *, ft_precision, size_t count, const float *x, void *y);
 ft_status ft_cpu_zero_rows(ft_backend *, float *x, size_t count, ft_rows);
 
 #endif

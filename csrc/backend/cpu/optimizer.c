@@ -89,6 +89,8 @@ ft_status ft_cpu_adamw(ft_backend *backend, const ft_adamw *a, const ft_adamw_op
 {
     ft_cpu *cpu = ft_cpu_of(backend);
     FT_FORWARD(ft_cpu_begin(cpu, 0));
+    if (o->scale && isnan(*o->scale))
+        return FT_OK;
     const ft_adamw_factors f = {
         .decay = (float)(1.0 - a->lr * a->weight_decay),
         .beta1_complement = (float)(1.0 - a->beta1),
@@ -115,8 +117,11 @@ ft_status ft_cpu_adamw(ft_backend *backend, const ft_adamw *a, const ft_adamw_op
     return FT_OK;
 }
 
-ft_status ft_cpu_to_bfloat16(ft_backend *backend, size_t count, const float *x, uint16_t *y)
+/* To bfloat16: the backend takes no other 16-bit precision. */
+ft_status ft_cpu_cast(ft_backend *backend, ft_precision precision, size_t count, const float *x,
+                      void *y)
 {
+    (void)precision;
     ft_cpu *cpu = ft_cpu_of(backend);
     FT_FORWARD(ft_cpu_begin(cpu, 0));
 #pragma omp parallel num_threads(ft_cpu_threads_for(cpu, count))

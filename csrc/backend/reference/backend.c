@@ -31,10 +31,15 @@ static ft_status reference_set_threads(ft_backend *backend, int threads)
 
 static const ft_backend_operations reference_operations = {
     .name = "reference",
+    .host_memory = true,
     .destroy = reference_destroy,
     .check_precision = check_precision,
     .threads = reference_threads,
     .set_threads = reference_set_threads,
+    .submit = ft_host_submit,
+    .synchronize = ft_host_synchronize,
+    .bucket = ft_host_bucket,
+    .attention_state = ft_host_attention_state,
     .allocate = ft_host_allocate,
     .release = ft_host_release,
     .upload = ft_host_upload,
@@ -56,7 +61,7 @@ static const ft_backend_operations reference_operations = {
     .sum_of_squares = ft_reference_sum_of_squares,
     .clip = ft_reference_clip,
     .adamw = ft_reference_adamw,
-    .to_bfloat16 = ft_reference_to_bfloat16,
+    .cast = ft_reference_cast,
     .zero_rows = ft_reference_zero_rows,
 };
 

@@ -25,10 +25,10 @@ ft_status ft_reference_loss(ft_backend *, const ft_loss *);
 ft_status ft_reference_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
 ft_status ft_reference_sum_of_squares(ft_backend *, const float *x, size_t count, ft_rows,
                                       double *out);
-ft_status ft_reference_clip(ft_backend *, const double *squares, int32_t count, float max_norm,
-                            float *norm_and_scale);
+ft_status ft_reference_clip(ft_backend *, const double *squares, int32_t count, float loss_scale,
+                            float max_norm, float *norm_and_scale);
 ft_status ft_reference_adamw(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
-ft_status ft_reference_to_bfloat16(ft_backend *, size_t count, const float *x, uint16_t *y);
+ft_status ft_reference_cast(ft_backend *, ft_precision, size_t count, const float *x, void *y);
 ft_status ft_reference_zero_rows(ft_backend *, float *x, size_t count, ft_rows);
 
 #endif

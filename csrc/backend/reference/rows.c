@@ -63,21 +63,24 @@ ft_status ft_reference_sum_of_squares(ft_backend *backend, const float *x, size_
 }
 
 ft_status ft_reference_clip(ft_backend *backend, const double *squares, int32_t count,
-                            float max_norm, float *norm_and_scale)
+                            float loss_scale, float max_norm, float *norm_and_scale)
 {
     (void)backend;
     double sum = 0;
     for (int32_t i = 0; i < count; i++)
         sum += squares[i];
-    float norm = (float)sqrt(sum);
+    float norm = (float)sqrt(sum) / loss_scale;
+    float scale = max_norm > 0 ? fminf(1.0f, max_norm / (norm + 1e-6f)) : 1.0f;
     norm_and_scale[0] = norm;
-    norm_and_scale[1] = max_norm > 0 ? fminf(1.0f, max_norm / (norm + 1e-6f)) : 1.0f;
+    norm_and_scale[1] = isfinite(norm) ? scale / loss_scale : NAN;
     return FT_OK;
 }
 
 ft_status ft_reference_adamw(ft_backend *backend, const ft_adamw *a, const ft_adamw_operands *o)
 {
     (void)backend;
+    if (o->scale && isnan(*o->scale))
+        return FT_OK;
     float decay = (float)(1.0 - a->lr * a->weight_decay);
     float beta2 = (float)a->beta2, eps = (float)a->eps;
     /* Subtracted in float64: 1 - 0.999f is off by 5e-5 of itself. */
@@ -94,16 +97,17 @@ ft_status ft_reference_adamw(ft_backend *backend, const ft_adamw *a, const ft_ad
         }
         o->parameter[e] = p;
         if (o->shadow)
-            o->shadow[e] = ft_to_bfloat16(p);
+            ft_store(o->shadow_precision, o->shadow, e, p);
     }
     return FT_OK;
 }
 
-ft_status ft_reference_to_bfloat16(ft_backend *backend, size_t count, const float *x, uint16_t *y)
+ft_status ft_reference_cast(ft_backend *backend, ft_precision precision, size_t count,
+                            const float *x, void *y)
 {
     (void)backend;
     for (size_t e = 0; e < count; e++)
-        y[e] = ft_to_bfloat16(x[e]);
+        ft_store(precision, y, e, x[e]);
     return FT_OK;
 }
 
