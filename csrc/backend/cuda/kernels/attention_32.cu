@@ -1,0 +1,8 @@
+/* Attention of heads of up to 32 columns: in float16 by tensor cores. */
+#include "attention_kernels.cuh"
+
+#if FT_PRECISION == 2
+FT_ATTENTION_TENSOR_KERNELS(32)
+#else
+FT_ATTENTION_KERNELS(32, 4)
+#endif
