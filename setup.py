@@ -158,7 +158,7 @@ def core():
         "-fno-math-errno",
         "-fno-trapping-math",
     ]
-    link_args = []
+    link_args = ["-ldl"] if sys.platform == "linux" else []
     if SANITIZE:
         flags = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
         compile_args += ["-O1", "-g", "-UNDEBUG", *flags]
@@ -168,7 +168,11 @@ def core():
     return Extension(
         "ftcore._core",
         sources=[s for s in sources("csrc") if not s.startswith("csrc/backend/cpu")],
-        depends=[str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.h")],
+        depends=[
+            str(p.relative_to(ROOT))
+            for suffix in ("h", "cuh", "cu")  # kernels are part of an object: kernel_sources.c
+            for p in sorted((ROOT / "csrc").rglob(f"*.{suffix}"))
+        ],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=macros,
         extra_compile_args=compile_args,

@@ -16,7 +16,8 @@
  *     that they write going backward, so that products may run over all `rows`.
  *   - Gradients of parameters are written where `accumulate` is false and added to where it is
  * true.
- *   - Sums have a fixed order: the same input and thread count give the same bits.
+ *   - Sums have a fixed order: the same input and thread count give the same bits. Those of cuDNN's
+ *     attention, backward, have none.
  *   - The mask of ft_dropout keeps element e where philox(key = seed, counter = (e / 4, site and
  *     micro_step, step))'s lane e % 4, over 2^32, is at least p; see backend/dropout.h.
  */
@@ -100,13 +101,15 @@ typedef struct ft_embedding_gradient {
 } ft_embedding_gradient;
 
 /* y = activation(z), z = x weight^T + bias. The activation takes z rounded, whether it is kept or
- * not: so it does under PyTorch's autocast, and backward sees what forward saw. */
+ * not: so it does under PyTorch's autocast, and backward sees what forward saw. A backend may take
+ * the bias or what it is rounded to, as autocast does. */
 typedef struct ft_linear {
     ft_precision precision;
     int32_t rows, in, out;
-    const void *x;      /* [rows, in] */
-    const void *weight; /* [out, in] */
-    const float *bias;  /* [out] */
+    const void *x;            /* [rows, in] */
+    const void *weight;       /* [out, in] */
+    const float *bias;        /* [out] */
+    const void *rounded_bias; /* [out], in `precision`; NULL where that is float32 */
     ft_activation activation;
     void *kept; /* [rows, out]: z, for GELU alone; NULL: not kept (evaluation) */
     void *y;    /* [rows, out] */
@@ -137,7 +140,8 @@ typedef struct ft_linear_gradient {
  * (query row * heads + head) * 65536 + (key row - cu_seqlens[s]), the query row being that among
  * the packed rows in either case. Scores, probabilities and their gradients are float32; a backend
  * may round probabilities and the scores' gradients once, as operands of products with v, dout, k
- * and q, as PyTorch does. */
+ * and q, as PyTorch does, and may take the sum of p * dp, which is that of dout * out, from out as
+ * it was rounded. */
 typedef struct ft_attention {
     ft_precision precision;
     const ft_layout *layout;
@@ -146,7 +150,7 @@ typedef struct ft_attention {
     const void *q, *k, *v; /* rows of heads * head_dim, q_stride or kv_stride apart */
     int32_t q_stride, kv_stride;
     ft_dropout dropout;
-    void *out;  /* [query rows, heads * head_dim] */
+    void *out;  /* [query rows, heads * head_dim]; backward may read it */
     float *lse; /* [heads, query rows]: log(sum(exp(scaled scores))), kept for backward; or what
                    else the backend keeps, attention_state bytes of it */
 } ft_attention;
@@ -297,6 +301,7 @@ typedef struct ft_backend_operations {
 
 struct ft_backend {
     const ft_backend_operations *operations;
+    int device; /* which GPU its memory is on; unused where that is the host's */
 };
 
 ft_status ft_backend_reference_create(ft_backend **out);
@@ -304,13 +309,19 @@ ft_status ft_backend_reference_create(ft_backend **out);
 /* threads 0: what OpenMP chooses (OMP_NUM_THREADS, or the processors at hand). */
 ft_status ft_backend_cpu_create(int threads, ft_backend **out);
 
+/* On the GPU of that number. Refused, with what to do, where there is none that will do or where
+ * one of NVIDIA's libraries is missing. */
+ft_status ft_backend_cuda_create(int device, ft_backend **out);
+
 /* More threads than this are refused: libgomp ends the process where it cannot start one. */
 enum { FT_MOST_THREADS = 1024 };
 
 /* Refuses a number of threads below 1 or above FT_MOST_THREADS. */
 ft_status ft_backend_check_threads(int threads);
 
-/* By name: "reference", "cpu", or "auto": the best that was built. Unknown names are refused. */
+/* By name: "reference", "cpu", "cuda" or "cuda:<number>", or "auto": the best that was built for
+ * the processor. Unknown names are refused. Threads are the processor's; a GPU has none to be set.
+ */
 ft_status ft_backend_create(const char *name, int threads, ft_backend **out);
 
 #endif

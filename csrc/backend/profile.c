@@ -207,6 +207,7 @@ ft_status ft_backend_profile_create(ft_backend *inner, ft_backend **out)
     p->operations.name = inner->operations->name;
     p->operations.host_memory = inner->operations->host_memory;
     p->base.operations = &p->operations;
+    p->base.device = inner->device;
     p->inner = inner;
     *out = &p->base;
     return FT_OK;

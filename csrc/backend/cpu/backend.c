@@ -99,21 +99,31 @@ static bool has_avx512bf16(void)
 }
 #endif
 
+static const struct {
+    const ft_cpu_kernels *kernels;
+    bool (*runs_here)(void);
+} known[] = {
+#if defined(__x86_64__)
+    {&ft_cpu_kernels_avx512bf16, has_avx512bf16},
+    {&ft_cpu_kernels_avx512, has_avx512},
+    {&ft_cpu_kernels_avx2, has_avx2},
+#endif
+    {&ft_cpu_kernels_generic, always},
+};
+
+int ft_cpu_kernels_available(const char *names[FT_CPU_KERNEL_SETS])
+{
+    int count = 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].runs_here())
+            names[count++] = known[i].kernels->name;
+    return count;
+}
+
 /* The best kernels that this processor runs, or those that the environment names: to compare them,
  * or to test the others on a processor that has all. */
 static ft_status choose_kernels(const ft_cpu_kernels **out)
 {
-    static const struct {
-        const ft_cpu_kernels *kernels;
-        bool (*runs_here)(void);
-    } known[] = {
-#if defined(__x86_64__)
-        {&ft_cpu_kernels_avx512bf16, has_avx512bf16},
-        {&ft_cpu_kernels_avx512, has_avx512},
-        {&ft_cpu_kernels_avx2, has_avx2},
-#endif
-        {&ft_cpu_kernels_generic, always},
-    };
     const char *wanted = getenv("FTCORE_CPU_KERNELS");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (wanted != NULL && strcmp(wanted, known[i].kernels->name))

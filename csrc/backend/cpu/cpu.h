@@ -23,6 +23,10 @@ static inline ft_cpu *ft_cpu_of(ft_backend *backend)
     return (ft_cpu *)backend;
 }
 
+/* The names of the kernels that this processor runs, best first; returns how many. */
+enum { FT_CPU_KERNEL_SETS = 4 };
+int ft_cpu_kernels_available(const char *names[FT_CPU_KERNEL_SETS]);
+
 /* Before an operation's parallel region: refuses where libgomp would hang (in a child forked from a
  * process that had used it) or not give as many threads, and sees to `floats` of scratch per
  * thread. */

@@ -69,6 +69,6 @@ ft_status ft_backend_reference_create(ft_backend **out)
 {
     *out = malloc(sizeof **out);
     FT_RETURN_IF(*out == NULL, FT_ERROR_MEMORY, "cannot allocate a backend");
-    (*out)->operations = &reference_operations;
+    **out = (ft_backend){.operations = &reference_operations};
     return FT_OK;
 }

@@ -1,0 +1,27 @@
+/* What is recorded by ft_cuda_launch, ft_cuda_record_call and the operations on memory, and played
+ * by ft_cuda_submit. A tape that is seen for the second time is made into a CUDA graph. */
+#ifndef FT_BACKEND_CUDA_TAPE_H
+#define FT_BACKEND_CUDA_TAPE_H
+
+#include "backend/cuda/cuda.h"
+
+/* For a backend with its driver, context, stream and modules; the context is current, here and in
+ * all that follows. */
+ft_status ft_cuda_tape_create(ft_cuda *, ft_cuda_tape **out);
+void ft_cuda_tape_destroy(ft_cuda *, ft_cuda_tape *);
+
+/* At the start of each operation: submits what has become long. Within an operation nothing does,
+ * because its variables would be overwritten. */
+ft_status ft_cuda_begin(ft_cuda *);
+
+/* Starts what was recorded. In failure too the tape is empty afterwards. */
+ft_status ft_cuda_submit(ft_cuda *);
+/* Submits, and waits until all is done. */
+ft_status ft_cuda_synchronize(ft_cuda *);
+
+/* Small uploads travel with the variables; others, and downloads, submit and wait. */
+ft_status ft_cuda_upload(ft_cuda *, void *to, const void *from_host, size_t bytes);
+ft_status ft_cuda_download(ft_cuda *, void *to_host, const void *from, size_t bytes);
+ft_status ft_cuda_zero(ft_cuda *, void *memory, size_t bytes);
+
+#endif
