@@ -19,6 +19,7 @@ from ftcore import _openmp  # noqa: E402, F401  (before anything else loads the 
 
 if TYPE_CHECKING:
     from ftcore.data import DataCollatorWithPadding, default_data_collator
+    from ftcore.devices import DeviceInfo, default_device, device_info, resolve_device
     from ftcore.modeling.config import AutoConfig, BertConfig, DistilBertConfig
     from ftcore.modeling.output import SequenceClassifierOutput
     from ftcore.modeling.sequence_classification import (
@@ -54,6 +55,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "data": ("DataCollatorWithPadding", "default_data_collator"),
+    "devices": ("DeviceInfo", "default_device", "device_info", "resolve_device"),
     "modeling.config": ("AutoConfig", "BertConfig", "DistilBertConfig"),
     "modeling.output": ("SequenceClassifierOutput",),
     "modeling.sequence_classification": (
@@ -98,6 +100,7 @@ __all__ = [
     "BertTokenizer",
     "BertTokenizerFast",
     "DataCollatorWithPadding",
+    "DeviceInfo",
     "DistilBertConfig",
     "DistilBertForSequenceClassification",
     "DistilBertTokenizer",
@@ -114,11 +117,14 @@ __all__ = [
     "__version__",
     "clip_grad_norm_",
     "default_data_collator",
+    "default_device",
+    "device_info",
     "get_constant_schedule",
     "get_constant_schedule_with_warmup",
     "get_cosine_schedule_with_warmup",
     "get_linear_schedule_with_warmup",
     "get_scheduler",
+    "resolve_device",
     "set_seed",
 ]
 

@@ -1,9 +1,10 @@
-"""``python -m ftcore demo``, ``python -m ftcore bench``: ftcore's command line."""
+"""``python -m ftcore demo``, ``bench`` and ``info``: ftcore's command line."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+from ftcore import info
 from ftcore.bench import cli as bench
 from ftcore.command_line import CommandError
 from ftcore.demo import cli as demo
@@ -15,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo.add_command(commands)
     bench.add_command(commands)
+    info.add_command(commands)
     return top
 
 

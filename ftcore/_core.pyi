@@ -1,10 +1,10 @@
 """The C core. Private: the names that users see are in ``ftcore``."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Self, final
+from typing import Any, Self, TypedDict, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _Floats = NDArray[np.float32]
 _Operand = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
@@ -17,7 +17,8 @@ class Backend:
 
     Matrices are C-contiguous (q, k and v of attention may be columns of a wider matrix). Those
     annotated _Operand hold float32, float16, or bfloat16 as uint16 (a float32's upper half: NumPy
-    has no bfloat16), all those of a call and of its results the same. _Floats are float32 in either case.
+    has no bfloat16), all those of a call and of its results the same. _Floats are float32 in any
+    case. Where a backend's memory is a GPU's, operands are copied there, and results back.
 
     Nothing is converted. ValueError: a wrong shape or value, or a precision that the backend does
     not take; TypeError: a wrong type; IndexError: an id or label out of range. Dropout is
@@ -29,7 +30,7 @@ class Backend:
     def __new__(cls, name: str, threads: int = 0) -> Self:
         """name: "auto", "cpu" or "reference". threads: 0 for as many as OpenMP chooses."""
     def supports(self, precision: str) -> bool:
-        """Whether operands of "float32" or "bfloat16" are taken, on this processor."""
+        """Whether operands of "float32", "bfloat16" or "float16" are taken, on this device."""
     def embedding_forward(
         self,
         input_ids: NDArray[np.int32],
@@ -103,7 +104,8 @@ class Backend:
         dropout: _Dropout = None,
     ) -> tuple[_Operand, _Floats]:
         """q [query rows, heads * head_dim], k and v [rows, heads * head_dim]; query rows are
-        sequences with first_only, rows otherwise -> (out like q, lse [heads, query rows])."""
+        sequences with first_only, rows otherwise -> (out like q, lse [heads, query rows], or flat
+        what else the backend keeps for backward)."""
     def attention_backward(
         self,
         dout: _Operand,
@@ -116,8 +118,10 @@ class Backend:
         key_starts: NDArray[np.int32] | None = None,
         first_only: bool = False,
         dropout: _Dropout = None,
+        out: _Operand | None = None,
     ) -> tuple[_Operand, _Operand, _Operand]:
-        """-> (dq, dk, dv), their rows as far apart as those of q, k and v."""
+        """-> (dq, dk, dv), their rows as far apart as those of q, k and v. `out`: forward's; only
+        backends on a GPU need it."""
     def residual_norm_forward(
         self,
         x: _Operand,
@@ -277,13 +281,15 @@ class Model:
     """The fused train step of one classifier: parameters, gradients and moments in flat arenas."""
 
     backend: str
-    """"cpu" or "reference" """
+    """"cpu", "cuda" or "reference" """
+    device: str
+    """Whose memory parameters, gradients and moments are in: "cpu", or a GPU's, "cuda:0"."""
     has_gradients: bool
     """Whether `backward` ran since the gradients were zeroed."""
     precision: str
-    """"float32" or "bfloat16": of what the layers' products and activations are. Parameters,
-    gradients, moments, the residual stream, the head and the loss are float32 in either. May be
-    set, which drops what a forward kept; ValueError where the processor does not do it."""
+    """"float32", "bfloat16" or "float16": of what the layers' products and activations are.
+    Parameters, gradients, moments, the residual stream, the head and the loss are float32 in any.
+    May be set, which drops what a forward kept; ValueError where the device does not do it."""
     threads: int
     """On how many threads the passes run; may be set, from 1 to 1024."""
     def __init__(
@@ -300,14 +306,38 @@ class Model:
     def parameters(self) -> list[tuple[str, tuple[int, ...], bool]]:
         """(Hugging Face name, shape, whether weight decay applies by default) of each parameter."""
     def parameter(self, index: int) -> NDArray[np.float32]:
-        """A writable view of the parameter. While it lives, a bfloat16 model rounds its weights
-        anew for each forward."""
+        """A writable view of the parameter; where memory is a GPU's, a copy that cannot be written.
+        While a view lives, a model in 16 bits rounds its weights anew for each forward."""
     def gradient(self, index: int) -> NDArray[np.float32]:
-        """A writable view of its gradient."""
+        """A view or a copy of its gradient, likewise."""
     def moments(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Writable views of AdamW's first and second moment."""
+        """Views or copies of AdamW's first and second moment, likewise."""
+    def set_parameter(self, index: int, values: ArrayLike, /) -> None:
+        """Copies numbers into the parameter. ValueError: they have another shape."""
+    def set_gradient(self, index: int, values: ArrayLike, /) -> None:
+        """Copies numbers into its gradient, which the next backward adds to if it is not the first
+        since gradients were zeroed."""
+    def set_moments(self, index: int, first: ArrayLike, second: ArrayLike, /) -> None:
+        """Copies numbers into AdamW's moments."""
+    def zero_moments(self, index: int) -> None: ...
     def reload_moments(self) -> None:
         """To be called after moments were written through their views."""
+    def copy_state(self, other: Model) -> None:
+        """Takes over parameters, gradients, moments, precision and problem_type of a model of the
+        same configuration, on whatever backend; what `take_results` would have given of that one is
+        this one's. ValueError: it is of another configuration, or the device does not do its
+        precision; FloatingPointError: as `take_results`. Where this fails the model is left half
+        copied."""
+    def dlpack_device(self) -> tuple[int, int]:
+        """What __dlpack_device__ returns of the memory that parameters are in."""
+    def parameter_dlpack(
+        self,
+        index: int,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+    ) -> Any:
+        """A capsule as __dlpack__ returns it, which shares the parameter's memory. While what is
+        made of it lives, a model in 16 bits rounds its weights anew for each forward."""
     problem_type: str
     """"single_label_classification", "regression" or "multi_label_classification"; may be set."""
     def forward(
@@ -336,7 +366,10 @@ class Model:
         several batches can go through the model as one. Errors: those of `forward`."""
     def backward(self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients."""
-    def zero_gradients(self) -> None: ...
+    def zero_gradients(self) -> None:
+        """There is no gradient any more; the next backward overwrites what was there."""
+    def clear_gradients(self) -> None:
+        """Where there are gradients they become 0."""
     def gradient_norm(self) -> float: ...
     def scale_gradients(self, factor: float) -> None: ...
     def update(
@@ -360,11 +393,21 @@ class Model:
         group_of: NDArray[np.int32],
         step: int,
         max_grad_norm: float = 1.0,
-    ) -> tuple[float, float]:
+        gradient_scale: float = 0.0,
+        wait: bool = True,
+    ) -> tuple[float, float] | None:
         """Zero, forward and backward of each batch (gradients accumulate, each batch's loss times
-        loss_scale), clip, AdamW. Returns (sum of loss_scale * loss, gradient norm). Raises
-        FloatingPointError, with parameters and moments untouched, when a loss is nan or
-        infinite."""
+        loss_scale), clip, AdamW. Returns (sum of loss_scale * loss, gradient norm), or None where
+        it does not wait: take_results has them. Raises FloatingPointError, with parameters and
+        moments untouched, when a loss or the norm is nan or infinite; where memory is a GPU's and
+        it does not wait, take_results does, and until then no further step changes anything.
+
+        gradient_scale: what backward multiplies gradients by, for float16's sake; the update and
+        the norm are of the true ones. A norm that is not finite then is no error: the step changes
+        nothing; its results must be taken before the next step. 0: they are not scaled."""
+    def take_results(self) -> tuple[float, int, float]:
+        """(sum of the losses, number, last gradient norm) of the steps that were not waited for,
+        and of which nobody has taken the results; waits for them."""
     def profile(self) -> list[tuple[str, tuple[int, ...], int, float]]:
         """(operation, shape, calls, seconds) of each operation that the backend has done since the
         model was made; products apart by shape (rows, in, out), the others' is (). RuntimeError:
@@ -379,6 +422,12 @@ def available_memory(root: str = "") -> int | None:
     """The bytes that this process may still take before the memory of the machine, or of the
     control groups that it is in, runs out; None where the system does not say. root: the folder
     that holds proc and sys."""
+
+def cpu_info() -> dict[str, Any]:
+    """What the CPU backend computes with: "threads", "kernels" (that are used), "available" (those
+    that this processor runs, best first), "bfloat16" (whether it is worth while), "onednn" (its
+    version) and "onednn_path" (its file, or None). RuntimeError: this build has no oneDNN.
+    ValueError: OMP_NUM_THREADS or FTCORE_CPU_KERNELS asks for what there is not."""
 
 def measure_products(
     products: Sequence[tuple[int, int, int]],
@@ -515,3 +564,45 @@ class Encoding:
         traced() returns also 5: words, 6: offsets. Padded."""
     def traced(self) -> Encoding:
         """The same rows with the word and the offsets of each token."""
+
+class _CudaLibrary(TypedDict):
+    path: str | None
+    """the file that it came from, or None: not found"""
+    version: str | None
+    """of the driver: the newest CUDA that it runs, "13.0"; of NVRTC "13.0"; of cuDNN "9.18.1"; of
+    cuBLASLt "13.0.1" """
+    error: str | None
+    """why it cannot be used, and what to do; None: it can"""
+
+class _CudaDevice(TypedDict):
+    index: int
+    name: str
+    capability: tuple[int, int]
+    """compute capability: (8, 0)"""
+    memory: int
+    """bytes in all"""
+    usable: bool
+    """whether the GPU and its driver will do; other libraries: see cuda_libraries"""
+    reason: str | None
+    """why not, and what to do"""
+
+def set_library_folders(folders: Sequence[str], /) -> None:
+    """Where NVIDIA's libraries are looked for after those that the process has loaded, and before
+    the system's. Replaces what was set before; does not matter for what was found already."""
+
+def cuda_libraries() -> dict[str, _CudaLibrary]:
+    """ "driver", "nvrtc", "cudnn" and "cublaslt", loaded where they can be found. What was not
+    found is looked for again at the next call."""
+
+def cuda_devices() -> list[_CudaDevice]:
+    """The NVIDIA GPUs that the driver shows; none where there is no driver: cuda_libraries says
+    why."""
+
+def compile_kernels(capability: int, /) -> dict[tuple[str, str], bytes]:
+    """Compiles every kernel for GPUs of a compute capability, 80 for 8.0, which need not be there:
+    by (source, precision) what the driver loads. RuntimeError: there is no NVRTC, or it does not
+    compile them."""
+
+def cuda_free_memory(index: int, /) -> int:
+    """The bytes of a GPU's memory that no process has taken. RuntimeError, ValueError: there is no
+    such GPU, or it will not do."""

@@ -109,9 +109,7 @@ class AdamW:
         if model.moments_used:
             for group in self.param_groups:
                 for parameter in group["params"]:
-                    for moment in model.core.moments(parameter._index):
-                        moment[...] = 0
-            model.core.reload_moments()
+                    model.core.zero_moments(parameter._index)
         self._own()
 
     def plan(self) -> tuple[Groups, NDArray[np.int32]]:
@@ -183,10 +181,11 @@ class AdamW:
         self.load_group_options(state_dict["param_groups"], state["step"])
         for group in self.param_groups:
             for parameter in group["params"]:
-                first, second = self.model.core.moments(parameter._index)
-                first[...] = state["exp_avg"].get(parameter.name, 0)
-                second[...] = state["exp_avg_sq"].get(parameter.name, 0)
-        self.model.core.reload_moments()
+                moments = (
+                    np.broadcast_to(state[kind].get(parameter.name, 0), parameter.shape)
+                    for kind in ("exp_avg", "exp_avg_sq")
+                )
+                self.model.core.set_moments(parameter._index, *moments)
 
     def load_group_options(self, groups: list[dict[str, Any]], steps: int) -> None:
         """Takes over options and the count of steps; the caller sets the moments."""

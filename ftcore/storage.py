@@ -1,16 +1,17 @@
 """Files that are either whole or not there: written beside their place, synced, renamed.
 
-safetensors files are written tensor by tensor from the memory they lie in, so that saving a model
-needs no second copy of it.
+safetensors files are written tensor by tensor from the memory they lie in, or, where that is a
+GPU's, from a copy of one at a time, so that saving a model needs no second copy of it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -65,38 +66,41 @@ def sync_folder(path: pathlib.Path) -> None:
 
 def save_tensors(
     path: pathlib.Path,
-    tensors: Iterable[tuple[str, NDArray[np.float32]]],
+    tensors: Sequence[tuple[str, tuple[int, ...], Callable[[], NDArray[np.float32]]]],
     metadata: Mapping[str, str],
 ) -> None:
-    """Writes float32 tensors as a safetensors file; see `replacing`."""
-    tensors = list(tensors)
+    """Writes float32 tensors as a safetensors file; see `replacing`.
+
+    tensors: of each its name, its shape, and what gives it when its turn comes.
+    """
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     offset = 0
-    for name, tensor in tensors:
+    for name, shape, _ in tensors:
+        size = 4 * math.prod(shape)
         header[name] = {
             "dtype": "F32",
-            "shape": list(tensor.shape),
-            "data_offsets": [offset, offset + tensor.nbytes],
+            "shape": list(shape),
+            "data_offsets": [offset, offset + size],
         }
-        offset += tensor.nbytes
+        offset += size
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _HEADER_ALIGNMENT)
     with replacing(path) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
-        for _, tensor in tensors:
-            file.write(np.ascontiguousarray(tensor, "<f4").reshape(-1).view(np.uint8).data)
+        for _, _, tensor in tensors:
+            file.write(np.ascontiguousarray(tensor(), "<f4").reshape(-1).view(np.uint8).data)
 
 
 class TensorFile:
-    """A safetensors file, mapped into memory: names, and tensors as float32 on request.
+    """A safetensors file, mapped into memory: names, and tensors on request.
 
     Raises ValueError for a file that is truncated or otherwise no safetensors file.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        # The library checks the whole layout; float32 copies are made from the map by `read_into`,
-        # because NumPy has no bfloat16 for the library to give.
+        # The library checks the whole layout; arrays are made from the map by `read`, because NumPy
+        # has no bfloat16 for the library to give.
         from safetensors import SafetensorError, safe_open
 
         self.path = path
@@ -135,16 +139,17 @@ class TensorFile:
                 f"{self.path}: {name} is {dtype}; only {', '.join(_TYPES)} can be loaded"
             )
 
-    def read_into(self, name: str, target: NDArray[np.float32]) -> None:
-        """Copies a tensor into `target`, of its shape, as float32; raises as `check` does."""
-        self.check(name, target.shape)
+    def read(self, name: str, shape: tuple[int, ...]) -> NDArray[np.floating[Any]]:
+        """A tensor of that shape, float16, float32 or float64: the map's memory where it can be.
+        Raises as `check` does."""
+        self.check(name, shape)
         entry = self._entries[name]
         dtype = _TYPES[entry["dtype"]]
         begin, end = (self._start + offset for offset in entry["data_offsets"])
         # The map's bytes may not be aligned; NumPy copies from them all the same.
-        stored: NDArray[Any] = self._map[begin:end].view(dtype).reshape(target.shape)
+        stored: NDArray[Any] = self._map[begin:end].view(dtype).reshape(shape)
         if entry["dtype"] == "BF16":
             bits = stored.astype(np.uint32)
             bits <<= 16
             stored = bits.view(np.float32)
-        target[...] = stored
+        return stored

@@ -84,6 +84,11 @@ def hub(hub_folder, monkeypatch) -> pathlib.Path:
 def pytest_runtest_setup(item):
     if item.get_closest_marker("onednn") and not has_onednn():
         pytest.skip("this build of ftcore has no oneDNN")
+    if item.get_closest_marker("gpu"):
+        try:
+            ftcore.resolve_device("cuda")
+        except RuntimeError as error:
+            pytest.skip(str(error))
 
 
 def has_onednn() -> bool:

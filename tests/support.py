@@ -1,4 +1,5 @@
-"""Small models built twice: as transformers' and as ftcore's core Model, with equal weights."""
+"""Small models built twice, as transformers' and as ftcore's core Model, with equal weights; and
+batches for them."""
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from transformers import (
 
 from ftcore import _core
 
+LENGTHS = [17, 3, 9, 1, 12]
+ADAMW = (1e-2, 0.9, 0.999, 1e-8, 0.1)
 SIZES = dict(vocab=100, hidden=24, layers=3, heads=3, intermediate=40, positions=32)
 
 
@@ -83,9 +86,39 @@ def core_config(config, dropout: float = 0.0) -> dict:
 def core_model(model: torch.nn.Module, backend: str, dropout: float = 0.0, threads: int = 0):
     """The core's Model with the weights of one of transformers."""
     core = _core.Model(core_config(model.config, dropout), backend, threads)
-    for name, view in parameters(core).items():
-        view[...] = model.get_parameter(name).detach().numpy()
+    for i, (name, _, _) in enumerate(core.parameters()):
+        core.set_parameter(i, model.get_parameter(name).detach().numpy())
     return core
+
+
+def make_batch(problem="single_label_classification", seed=0, lengths=LENGTHS, num_labels=3):
+    """Arguments of a model of transformers: a padded batch with its mask and labels."""
+    rng = np.random.default_rng(seed)
+    shape = (len(lengths), max(lengths))
+    mask = (np.arange(shape[1]) < np.array(lengths)[:, None]).astype(np.int64)
+    if problem == "single_label_classification":
+        labels = rng.integers(0, num_labels, shape[0])
+    elif problem == "regression":
+        labels = rng.standard_normal((shape[0], num_labels)).astype(np.float32)
+    else:
+        labels = rng.integers(0, 2, (shape[0], num_labels)).astype(np.float32)
+    return dict(
+        input_ids=rng.integers(1, 100, shape),
+        attention_mask=mask,
+        token_type_ids=rng.integers(0, 2, shape),
+        labels=labels,
+    )
+
+
+def pack(batch) -> _core.Batch:
+    """The packed batch of those arguments."""
+    return _core.pack_padded(
+        batch["input_ids"],
+        batch["attention_mask"],
+        batch["token_type_ids"],
+        None,
+        batch["labels"],
+    )
 
 
 def parameters(core) -> dict[str, np.ndarray]:

@@ -43,12 +43,13 @@ static float *carve_stream(carver *c, size_t count, void *activations)
     return c->precision == FT_FLOAT32 ? activations : carve_floats(c, count);
 }
 
+/* By rows, not tokens: batches of one bucket lie alike, as a backend that replays steps wants. */
 static void carve_inputs(carver *c, const ft_model_config *config, const ft_layout *l,
                          ft_inputs *in)
 {
-    in->input_ids = carve(c, l->tokens, sizeof(int32_t));
-    in->token_type_ids = carve(c, l->tokens, sizeof(int32_t));
-    in->position_ids = carve(c, l->tokens, sizeof(int32_t));
+    in->input_ids = carve(c, l->rows, sizeof(int32_t));
+    in->token_type_ids = carve(c, l->rows, sizeof(int32_t));
+    in->position_ids = carve(c, l->rows, sizeof(int32_t));
     in->cu_seqlens = carve(c, (size_t)l->sequences + 1, sizeof(int32_t));
     in->key_starts = carve(c, l->sequences, sizeof(int32_t));
     in->class_labels = carve(c, l->sequences, sizeof(int64_t));
@@ -162,7 +163,7 @@ static size_t carve_all(carver c, const ft_model_config *config, bool keep, ft_a
     a->logits = carve_floats(&c, sequences * labels);
     a->dlogits = carve_floats(&c, sequences * labels);
     a->dlogits_given = carve_floats(&c, sequences * labels);
-    a->loss = carve_floats(&c, 1);
+    a->losses = carve_floats(&c, sequences);
     if (keep)
         carve_gradients(&c, config, l, &a->gradients);
     return c.used;

@@ -66,7 +66,7 @@ typedef struct ft_activations {
     float *logits;        /* [sequences, labels] */
     float *dlogits;       /* [sequences, labels]: of the loss */
     float *dlogits_given; /* [sequences, labels]: what the caller adds to it */
-    float *loss;          /* [1] */
+    float *losses;        /* [sequences]: the batch's is the first; evaluation has several */
     ft_scratch_gradients gradients;
 } ft_activations;
 

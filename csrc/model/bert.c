@@ -164,6 +164,7 @@ static ft_status linear_forward(ft_model *m, ft_linear l, const float *weight)
 {
     l.precision = m->precision;
     l.weight = ft_model_weight(m, weight);
+    l.rounded_bias = m->precision == FT_FLOAT32 ? NULL : ft_model_weight(m, l.bias);
     return m->backend->operations->linear_forward(m->backend, &l);
 }
 
@@ -272,7 +273,7 @@ static ft_status loss_forward(ft_model *m)
                                                         .logits = a->logits,
                                                         .class_labels = a->inputs.class_labels,
                                                         .target_labels = a->inputs.target_labels,
-                                                        .loss = a->loss,
+                                                        .loss = a->losses,
                                                         .dlogits = a->dlogits,
                                                     });
 }

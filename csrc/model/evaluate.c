@@ -11,6 +11,7 @@ ft_status ft_model_evaluate(ft_model *m, const ft_batch *batch, int32_t loss_row
         return FT_OK;
     const ft_activations *a = &m->activations;
     const int32_t labels = m->config.num_labels;
+    size_t count = 0;
     for (int32_t first = 0; first < batch->sequences; first += loss_rows) {
         int32_t left = batch->sequences - first;
         ft_loss loss = {
@@ -20,13 +21,13 @@ ft_status ft_model_evaluate(ft_model *m, const ft_batch *batch, int32_t loss_row
             .logits = a->logits + (size_t)first * labels,
             .class_labels = a->inputs.class_labels + first,
             .target_labels = a->inputs.target_labels + (size_t)first * labels,
-            .loss = a->loss,
+            .loss = a->losses + count,
             .dlogits = a->dlogits,
         };
         FT_FORWARD(op->loss(m->backend, &loss));
-        FT_FORWARD(op->download(m->backend, losses++, a->loss, sizeof *losses));
+        count++;
         if (left <= loss_rows)
             break;
     }
-    return FT_OK;
+    return op->download(m->backend, losses, a->losses, count * sizeof *losses);
 }

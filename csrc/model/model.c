@@ -28,10 +28,11 @@ static ft_status create(ft_model *m)
     FT_FORWARD(allocate(m, c->vocab_size, &m->active_rows));
     m->active_rows_host = calloc(c->vocab_size, 1);
     FT_RETURN_IF(m->active_rows_host == NULL, FT_ERROR_MEMORY, "cannot allocate the row flags");
-    /* Embedding 4, head 2, and a layer's 4 products and 2 norms. */
-    m->square_capacity = 6 + 6 * c->layers;
+    /* Embedding 4, head 2, a layer's 4 products and 2 norms, and a train step's faults. */
+    m->square_capacity = 7 + 6 * c->layers;
     FT_FORWARD(allocate(m, m->square_capacity * sizeof(double), &m->squares));
-    FT_FORWARD(allocate(m, 2 * sizeof(float), &m->norm_and_scale));
+    FT_FORWARD(allocate(m, FT_OUTCOME_COUNT * sizeof(float), &m->outcome));
+    m->results.norm = NAN;
     return ft_activations_create(c, &m->activations);
 }
 
@@ -58,8 +59,8 @@ void ft_model_destroy(ft_model *m)
 {
     if (m == NULL)
         return;
-    void *buffers[] = {m->parameters,  m->gradients, m->moment1,        m->touched_rows,
-                       m->active_rows, m->squares,   m->norm_and_scale, m->shadow};
+    void *buffers[] = {m->parameters,  m->gradients, m->moment1, m->touched_rows,
+                       m->active_rows, m->squares,   m->outcome, m->shadow};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i])
             m->backend->operations->release(m->backend, buffers[i]);
@@ -80,6 +81,26 @@ const ft_model_config *ft_model_get_config(const ft_model *m)
 const char *ft_model_backend_name(const ft_model *m)
 {
     return m->backend->operations->name;
+}
+
+bool ft_model_host_memory(const ft_model *m)
+{
+    return m->backend->operations->host_memory;
+}
+
+int ft_model_device(const ft_model *m)
+{
+    return m->backend->device;
+}
+
+ft_status ft_model_submit(ft_model *m)
+{
+    return m->backend->operations->submit(m->backend);
+}
+
+ft_status ft_model_synchronize(ft_model *m)
+{
+    return m->backend->operations->synchronize(m->backend);
 }
 
 int ft_model_threads(const ft_model *m)
@@ -211,8 +232,8 @@ static ft_status check_batch(const ft_model *m, const ft_batch *batch)
     return has_labels(batch) ? check_labels(m, batch) : FT_OK;
 }
 
-ft_status ft_model_forward(ft_model *m, const ft_batch *batch, const ft_pass *pass, float *loss,
-                           float *logits)
+ft_status ft_model_record_forward(ft_model *m, const ft_batch *batch, const ft_pass *pass,
+                                  float *loss, float *logits)
 {
     const ft_backend_operations *op = m->backend->operations;
     FT_FORWARD(check_batch(m, batch));
@@ -226,7 +247,7 @@ ft_status ft_model_forward(ft_model *m, const ft_batch *batch, const ft_pass *pa
         FT_FORWARD(op->download(m->backend, logits, m->activations.logits,
                                 (size_t)batch->sequences * m->config.num_labels * sizeof(float)));
     if (m->has_loss && loss)
-        FT_FORWARD(op->download(m->backend, loss, m->activations.loss, sizeof(float)));
+        FT_FORWARD(op->download(m->backend, loss, m->activations.losses, sizeof(float)));
     if (pass->keep) {
         m->kept = true;
         for (int32_t t = 0; t < batch->tokens; t++) {
@@ -236,6 +257,13 @@ ft_status ft_model_forward(ft_model *m, const ft_batch *batch, const ft_pass *pa
         }
     }
     return FT_OK;
+}
+
+ft_status ft_model_forward(ft_model *m, const ft_batch *batch, const ft_pass *pass, float *loss,
+                           float *logits)
+{
+    FT_FORWARD(ft_model_record_forward(m, batch, pass, loss, logits));
+    return ft_model_submit(m);
 }
 
 /* Clears what the first backward after zeroing adds to rather than writes. */
@@ -256,7 +284,7 @@ static ft_status clear_embedding_gradients(ft_model *m)
     return FT_OK;
 }
 
-ft_status ft_model_backward(ft_model *m, float loss_scale, const float *dlogits)
+ft_status ft_model_record_backward(ft_model *m, float loss_scale, const float *dlogits)
 {
     const ft_backend_operations *op = m->backend->operations;
     FT_RETURN_IF(!m->kept, FT_ERROR_RUNTIME,
@@ -283,4 +311,10 @@ ft_status ft_model_backward(ft_model *m, float loss_scale, const float *dlogits)
     ft_status status = ft_bert_backward(m);
     m->accumulated = status == FT_OK;
     return status;
+}
+
+ft_status ft_model_backward(ft_model *m, float loss_scale, const float *dlogits)
+{
+    FT_FORWARD(ft_model_record_backward(m, loss_scale, dlogits));
+    return ft_model_submit(m);
 }

@@ -24,6 +24,9 @@ void ft_model_destroy(ft_model *model);
 
 const ft_model_config *ft_model_get_config(const ft_model *model);
 const char *ft_model_backend_name(const ft_model *model);
+/* Whether the processor may read and write the arenas; if not, the GPU that they are on. */
+bool ft_model_host_memory(const ft_model *model);
+int ft_model_device(const ft_model *model);
 int ft_model_threads(const ft_model *model);
 ft_status ft_model_set_threads(ft_model *model, int threads);
 /* Products of the encoder's layers take operands of this precision, and so are their activations;
@@ -35,10 +38,26 @@ const ft_parameter_table *ft_model_table(const ft_model *model);
 ft_problem ft_model_problem(const ft_model *model);
 void ft_model_set_problem(ft_model *model, ft_problem problem);
 
-/* The arenas. Gradients and moments are allocated when first asked for or needed. */
+/* The arenas, in the backend's memory. Gradients and moments are allocated when first asked for or
+ * needed. */
 float *ft_model_parameters(ft_model *model);
 ft_status ft_model_gradients(ft_model *model, float **out);
 ft_status ft_model_moments(ft_model *model, float **moment1, float **moment2);
+
+typedef enum ft_arena { FT_PARAMETERS, FT_GRADIENTS, FT_MOMENTS1, FT_MOMENTS2 } ft_arena;
+
+/* Copies what an arena holds for one parameter of the table to host memory, or from it. */
+ft_status ft_model_read(ft_model *model, ft_arena arena, int32_t parameter, float *values);
+ft_status ft_model_write(ft_model *model, ft_arena arena, int32_t parameter, const float *values);
+ft_status ft_model_zero_moments(ft_model *model, int32_t parameter);
+/* Takes over the parameters, gradients, moments, precision and problem of a model of the same
+ * configuration, which may be on another backend, and the results of its steps, which it has no
+ * longer. What fails leaves this model half copied; losses or norms that are not finite do. */
+ft_status ft_model_copy_state(ft_model *model, ft_model *from);
+
+/* What operations wrote is there for others that use the GPU from now on. */
+ft_status ft_model_submit(ft_model *model);
+ft_status ft_model_synchronize(ft_model *model);
 
 /* From now on, and until it is unshared as often, the arena of parameters may be written from
  * outside. These two may be called while another thread is in a pass. */
@@ -73,13 +92,17 @@ ft_status ft_model_evaluate(ft_model *model, const ft_batch *batch, int32_t loss
  * [sequences, labels] may be NULL. Takes the kept activations: one backward a forward. */
 ft_status ft_model_backward(ft_model *model, float loss_scale, const float *dlogits);
 
+/* There is no gradient any more; the next backward overwrites what was there. */
 ft_status ft_model_zero_gradients(ft_model *model);
+/* Where there is a gradient, it becomes 0. */
+ft_status ft_model_clear_gradients(ft_model *model);
 ft_status ft_model_gradient_norm(ft_model *model, float *norm);
 ft_status ft_model_scale_gradients(ft_model *model, float factor);
 
 /* One AdamW step. group_of [table count] is each parameter's index into groups, or -1: left alone.
  * With max_norm > 0 gradients are clipped to that global norm (all of them counted) and *norm is
- * what it was; otherwise *norm is NaN. */
+ * what it was; otherwise *norm is NaN. A norm that is not finite is an error that leaves parameters
+ * and moments as they were. */
 typedef struct ft_update {
     const ft_adamw *groups;
     int32_t group_count;
@@ -90,17 +113,36 @@ typedef struct ft_update {
 ft_status ft_model_update(ft_model *model, const ft_update *update, float *norm);
 
 /* A whole step: zero gradients; forward and backward of each batch, dropout on, its loss times
- * loss_scale; clip; update. *loss is the sum of the scaled losses. A loss or norm that is not
- * finite is an error that leaves parameters and moments as they were. */
+ * loss_scale; clip; update.
+ *
+ * A loss that is not finite is an error that leaves parameters and moments as they were. So is a
+ * gradient norm that is not, unless gradients were scaled: then the step changes nothing, and the
+ * norm tells so; results of such a step must be taken before the next. Where memory is not the
+ * host's, the error is that of ft_model_take_results, and until then no further step changes
+ * anything. */
 typedef struct ft_train_step {
     const ft_batch *const *batches;
     int32_t batch_count;
     float loss_scale;
+    float gradient_scale; /* backward computes gradients times this, for float16's sake; 0: they are
+                             not scaled */
     uint64_t seed;
     uint32_t step;
     ft_update update;
 } ft_train_step;
 
-ft_status ft_model_train_step(ft_model *model, const ft_train_step *step, float *loss, float *norm);
+ft_status ft_model_train_step(ft_model *model, const ft_train_step *step);
+
+/* What came of the train steps whose results were not yet taken. */
+typedef struct ft_results {
+    double losses; /* the sum, over steps, of the sum of scaled losses */
+    int64_t steps; /* how many; 0: losses is 0 and norm NaN */
+    float norm;    /* of the last step's gradients */
+} ft_results;
+
+/* How many steps' results there are to take. */
+int64_t ft_model_pending_steps(const ft_model *model);
+/* Waits for the steps; what is taken is not there any more, in success and in failure. */
+ft_status ft_model_take_results(ft_model *model, ft_results *results);
 
 #endif

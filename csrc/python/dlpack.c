@@ -3,38 +3,7 @@
 #include <stdlib.h>
 
 #include "common/memory.h"
-
-/* The part of DLPack's ABI, of major version 1, that is used here; the names are its own.
- * https://dmlc.github.io/dlpack/latest/c_api.html */
-
-enum { kDLCPU = 1, kDLInt = 0, kDLBool = 6, DLPACK_MAJOR_VERSION = 1 };
-
-typedef struct DLPackVersion {
-    uint32_t major, minor;
-} DLPackVersion;
-
-typedef struct DLTensor {
-    void *data;
-    struct {
-        int32_t device_type, device_id;
-    } device;
-    int32_t ndim;
-    struct {
-        uint8_t code, bits;
-        uint16_t lanes;
-    } dtype;
-    int64_t *shape;
-    int64_t *strides; /* in elements */
-    uint64_t byte_offset;
-} DLTensor;
-
-typedef struct DLManagedTensorVersioned {
-    DLPackVersion version;
-    void *manager_ctx;
-    void (*deleter)(struct DLManagedTensorVersioned *self);
-    uint64_t flags;
-    DLTensor dl_tensor;
-} DLManagedTensorVersioned;
+#include "python/dlpack_abi.h"
 
 typedef struct ft_tensor_calls {
     DLPackVersion version;

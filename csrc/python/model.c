@@ -1,31 +1,23 @@
 /* ftcore._core.Model: arguments checked and converted, one call into csrc/model without the GIL,
  * the result converted. Also the function learning_rate. */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "backend/precision.h"
 #include "backend/profile.h"
-#include "model/model.h"
 #include "model/schedule.h"
 #include "python/batch.h"
-#include "python/module.h"
+#include "python/model.h"
 #include "python/update.h"
 
-typedef struct model_object {
-    PyObject_HEAD ft_model *model;
-    const ft_backend *profile; /* the model's backend, where it is one that takes the time */
-    atomic_flag busy;          /* a call is under way, the GIL perhaps released */
-} model_object;
-
-static model_object *as_model(PyObject *object)
+static ft_model_object *as_model(PyObject *object)
 {
-    return (model_object *)object;
+    return (ft_model_object *)object;
 }
 
 /* ---- one call at a time ---- */
 
-static int begin(PyObject *self)
+int ft_python_model_begin(PyObject *self)
 {
     if (atomic_flag_test_and_set(&as_model(self)->busy)) {
         PyErr_SetString(PyExc_RuntimeError,
@@ -35,7 +27,7 @@ static int begin(PyObject *self)
     return 0;
 }
 
-static void end(PyObject *self)
+void ft_python_model_end(PyObject *self)
 {
     atomic_flag_clear(&as_model(self)->busy);
 }
@@ -153,7 +145,7 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     ft_model_config config = {0};
     if (get_config(mapping, &config) < 0)
         return NULL;
-    model_object *self = (model_object *)PyType_GenericAlloc(type, 0);
+    ft_model_object *self = (ft_model_object *)PyType_GenericAlloc(type, 0);
     if (self == NULL)
         return NULL;
     ft_backend *backend;
@@ -179,109 +171,14 @@ static void model_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = PyType_GetSlot(type, Py_tp_free);
-    ft_model_destroy(as_model(self)->model);
+    ft_model_destroy(ft_python_model(self));
     release(self);
     Py_DECREF(type);
 }
 
-/* ---- the arenas as arrays ---- */
-
-static PyObject *model_parameters(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    const ft_parameter_table *table = ft_model_table(as_model(self)->model);
-    PyObject *list = PyList_New(table->count);
-    for (int32_t i = 0; list != NULL && i < table->count; i++) {
-        const ft_parameter *p = &table->entries[i];
-        PyObject *shape = p->shape[1] ? Py_BuildValue("(ii)", p->shape[0], p->shape[1])
-                                      : Py_BuildValue("(i)", p->shape[0]);
-        PyObject *item =
-            shape ? Py_BuildValue("(sNO)", p->name, shape, p->decays ? Py_True : Py_False) : NULL;
-        if (item == NULL || PyList_SetItem(list, i, item) < 0)
-            Py_CLEAR(list);
-    }
-    return list;
-}
-
-static const ft_parameter *parameter_at(PyObject *self, PyObject *index)
-{
-    const ft_parameter_table *table = ft_model_table(as_model(self)->model);
-    Py_ssize_t i = PyNumber_AsSsize_t(index, PyExc_IndexError);
-    if (i == -1 && PyErr_Occurred())
-        return NULL;
-    if (i < 0 || i >= table->count) {
-        PyErr_Format(PyExc_IndexError, "parameter %zd: the model has %d", i, table->count);
-        return NULL;
-    }
-    return &table->entries[i];
-}
-
-static PyObject *view(PyObject *owner, const ft_parameter *p, float *arena)
-{
-    npy_intp shape[2] = {p->shape[0], p->shape[1]};
-    return ft_python_view(owner, p->shape[1] ? 2 : 1, shape, NPY_FLOAT32, arena + p->offset, 1);
-}
-
-static void unshare_parameters(PyObject *share)
-{
-    PyObject *self = PyCapsule_GetContext(share);
-    ft_model_unshare_parameters(as_model(self)->model);
-    Py_DECREF(self);
-}
-
-/* While the array, or one made from it, lives, the model reckons with changes of its parameters. */
-static PyObject *model_parameter(PyObject *self, PyObject *index)
-{
-    const ft_parameter *p = parameter_at(self, index);
-    ft_model *model = as_model(self)->model;
-    PyObject *share = p ? PyCapsule_New(model, NULL, NULL) : NULL;
-    if (share == NULL)
-        return NULL;
-    PyCapsule_SetContext(share, Py_NewRef(self));
-    PyCapsule_SetDestructor(share, unshare_parameters);
-    ft_model_share_parameters(model);
-    PyObject *array = view(share, p, ft_model_parameters(model));
-    Py_DECREF(share);
-    return array;
-}
-
-static PyObject *model_gradient(PyObject *self, PyObject *index)
-{
-    const ft_parameter *p = parameter_at(self, index);
-    float *gradients;
-    if (p == NULL || begin(self) < 0)
-        return NULL;
-    ft_status status = ft_model_gradients(as_model(self)->model, &gradients);
-    end(self);
-    if (status != FT_OK) {
-        ft_python_raise(status);
-        return NULL;
-    }
-    if (p == ft_model_table(as_model(self)->model)->entries)
-        ft_model_share_word_gradient(as_model(self)->model);
-    return view(self, p, gradients);
-}
-
-static PyObject *model_moments(PyObject *self, PyObject *index)
-{
-    const ft_parameter *p = parameter_at(self, index);
-    float *moment1, *moment2;
-    if (p == NULL || begin(self) < 0)
-        return NULL;
-    ft_status status = ft_model_moments(as_model(self)->model, &moment1, &moment2);
-    end(self);
-    if (status != FT_OK) {
-        ft_python_raise(status);
-        return NULL;
-    }
-    PyObject *first = view(self, p, moment1);
-    PyObject *second = first ? view(self, p, moment2) : NULL;
-    return second ? Py_BuildValue("(NN)", first, second) : (Py_XDECREF(first), NULL);
-}
-
 /* ---- the passes ---- */
 
-static PyObject *finish(ft_status status)
+PyObject *ft_python_finish(ft_status status)
 {
     if (status == FT_OK)
         Py_RETURN_NONE;
@@ -289,23 +186,10 @@ static PyObject *finish(ft_status status)
     return NULL;
 }
 
-static PyObject *model_reload_moments(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    if (begin(self) < 0)
-        return NULL;
-    ft_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ft_model_moments_changed(as_model(self)->model);
-    Py_END_ALLOW_THREADS
-    end(self);
-    return finish(status);
-}
-
 static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"batch", "training", "seed", "step", "micro_step", "keep", NULL};
-    ft_model *model = as_model(self)->model;
+    ft_model *model = ft_python_model(self);
     PyObject *object;
     int training = 0, keep = 0;
     unsigned long long seed = 0, step = 0, micro_step = 0;
@@ -318,7 +202,7 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
         return NULL;
     npy_intp shape[2] = {batch->sequences, ft_model_get_config(model)->num_labels};
     PyObject *logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
-    if (logits == NULL || begin(self) < 0) {
+    if (logits == NULL || ft_python_model_begin(self) < 0) {
         Py_XDECREF(logits);
         return NULL;
     }
@@ -332,10 +216,10 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
     Py_BEGIN_ALLOW_THREADS
     status = ft_model_forward(model, batch, &pass, &loss, PyArray_DATA((PyArrayObject *)logits));
     Py_END_ALLOW_THREADS
-    end(self);
+    ft_python_model_end(self);
     if (status != FT_OK) {
         Py_DECREF(logits);
-        return finish(status);
+        return ft_python_finish(status);
     }
     if (batch->class_labels == NULL && batch->target_labels == NULL)
         return Py_BuildValue("(ON)", Py_None, logits);
@@ -345,7 +229,7 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
 static PyObject *model_evaluate(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"batch", "loss_rows", NULL};
-    ft_model *model = as_model(self)->model;
+    ft_model *model = ft_python_model(self);
     PyObject *object, *losses = NULL, *logits = NULL;
     int loss_rows;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "Oi:evaluate", names, &object,
@@ -357,14 +241,15 @@ static PyObject *model_evaluate(PyObject *self, PyObject *arguments, PyObject *k
     npy_intp shape[2] = {batch->sequences, ft_model_get_config(model)->num_labels};
     npy_intp loss_count = loss_rows < 1 ? 0 : (batch->sequences - 1) / loss_rows + 1;
     if ((losses = PyArray_SimpleNew(1, &loss_count, NPY_FLOAT32)) == NULL ||
-        (logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32)) == NULL || begin(self) < 0)
+        (logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32)) == NULL ||
+        ft_python_model_begin(self) < 0)
         goto error;
     ft_status status;
     Py_BEGIN_ALLOW_THREADS
     status = ft_model_evaluate(model, batch, loss_rows, PyArray_DATA((PyArrayObject *)losses),
                                PyArray_DATA((PyArrayObject *)logits));
     Py_END_ALLOW_THREADS
-    end(self);
+    ft_python_model_end(self);
     if (status != FT_OK) {
         ft_python_raise(status);
         goto error;
@@ -383,7 +268,7 @@ error:
 static PyObject *model_backward(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"loss_scale", "dlogits", NULL};
-    ft_model *model = as_model(self)->model;
+    ft_model *model = ft_python_model(self);
     double loss_scale = 1;
     PyObject *object = Py_None;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|dO:backward", names, &loss_scale,
@@ -396,7 +281,7 @@ static PyObject *model_backward(PyObject *self, PyObject *arguments, PyObject *k
             return NULL;
     }
     ft_status status = FT_OK;
-    if (begin(self) == 0) {
+    if (ft_python_model_begin(self) == 0) {
         if (dlogits && (size_t)PyArray_SIZE(dlogits) != ft_model_logit_count(model)) {
             PyErr_Format(PyExc_ValueError, "dlogits has %zd elements, the logits have %zu",
                          (Py_ssize_t)PyArray_SIZE(dlogits), ft_model_logit_count(model));
@@ -406,20 +291,33 @@ static PyObject *model_backward(PyObject *self, PyObject *arguments, PyObject *k
                 ft_model_backward(model, (float)loss_scale, dlogits ? PyArray_DATA(dlogits) : NULL);
             Py_END_ALLOW_THREADS
         }
-        end(self);
+        ft_python_model_end(self);
     }
     Py_XDECREF((PyObject *)dlogits);
-    return PyErr_Occurred() ? NULL : finish(status);
+    return PyErr_Occurred() ? NULL : ft_python_finish(status);
 }
 
 static PyObject *model_zero_gradients(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    if (begin(self) < 0)
+    if (ft_python_model_begin(self) < 0)
         return NULL;
-    ft_status status = ft_model_zero_gradients(as_model(self)->model);
-    end(self);
-    return finish(status);
+    ft_status status = ft_model_zero_gradients(ft_python_model(self));
+    ft_python_model_end(self);
+    return ft_python_finish(status);
+}
+
+static PyObject *model_clear_gradients(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    ft_status status;
+    if (ft_python_model_begin(self) < 0)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_clear_gradients(ft_python_model(self));
+    Py_END_ALLOW_THREADS
+    ft_python_model_end(self);
+    return ft_python_finish(status);
 }
 
 static PyObject *model_gradient_norm(PyObject *self, PyObject *unused)
@@ -427,26 +325,26 @@ static PyObject *model_gradient_norm(PyObject *self, PyObject *unused)
     (void)unused;
     float norm = 0;
     ft_status status;
-    if (begin(self) < 0)
+    if (ft_python_model_begin(self) < 0)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    status = ft_model_gradient_norm(as_model(self)->model, &norm);
+    status = ft_model_gradient_norm(ft_python_model(self), &norm);
     Py_END_ALLOW_THREADS
-    end(self);
-    return status == FT_OK ? PyFloat_FromDouble(norm) : finish(status);
+    ft_python_model_end(self);
+    return status == FT_OK ? PyFloat_FromDouble(norm) : ft_python_finish(status);
 }
 
 static PyObject *model_scale_gradients(PyObject *self, PyObject *argument)
 {
     double factor = PyFloat_AsDouble(argument);
-    if ((factor == -1 && PyErr_Occurred()) || begin(self) < 0)
+    if ((factor == -1 && PyErr_Occurred()) || ft_python_model_begin(self) < 0)
         return NULL;
     ft_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = ft_model_scale_gradients(as_model(self)->model, (float)factor);
+    status = ft_model_scale_gradients(ft_python_model(self), (float)factor);
     Py_END_ALLOW_THREADS
-    end(self);
-    return finish(status);
+    ft_python_model_end(self);
+    return ft_python_finish(status);
 }
 
 static PyObject *model_update(PyObject *self, PyObject *arguments, PyObject *keywords)
@@ -459,16 +357,16 @@ static PyObject *model_update(PyObject *self, PyObject *arguments, PyObject *key
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOL|d:update", names, &groups, &group_of,
                                      &step, &max_norm))
         return NULL;
-    if (ft_update_arguments_get(ft_model_table(as_model(self)->model), groups, group_of, step,
+    if (ft_update_arguments_get(ft_model_table(ft_python_model(self)), groups, group_of, step,
                                 max_norm, &u) == 0 &&
-        begin(self) == 0) {
+        ft_python_model_begin(self) == 0) {
         float norm = NAN;
         ft_status status;
         Py_BEGIN_ALLOW_THREADS
-        status = ft_model_update(as_model(self)->model, &u.update, &norm);
+        status = ft_model_update(ft_python_model(self), &u.update, &norm);
         Py_END_ALLOW_THREADS
-        end(self);
-        result = status == FT_OK ? PyFloat_FromDouble(norm) : finish(status);
+        ft_python_model_end(self);
+        result = status == FT_OK ? PyFloat_FromDouble(norm) : ft_python_finish(status);
     }
     ft_update_arguments_release(&u);
     return result;
@@ -494,38 +392,75 @@ static PyObject *get_batches(PyObject *self, PyObject *sequence, const ft_batch 
     return tuple;
 }
 
+static PyObject *results_as_tuple(const ft_results *r)
+{
+    return Py_BuildValue("(dLd)", r->losses, (long long)r->steps, (double)r->norm);
+}
+
+static PyObject *model_take_results(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    ft_results results;
+    ft_status status;
+    if (ft_python_model_begin(self) < 0)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_take_results(ft_python_model(self), &results);
+    Py_END_ALLOW_THREADS
+    ft_python_model_end(self);
+    return status == FT_OK ? results_as_tuple(&results) : ft_python_finish(status);
+}
+
+/* One step; where it waits, (its loss, its norm). The model is begun. */
+static PyObject *run_step(PyObject *self, const ft_train_step *step, int wait)
+{
+    ft_model *model = ft_python_model(self);
+    ft_results results;
+    ft_status status;
+    if (wait && ft_model_pending_steps(model) > 0) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "there are results of earlier steps: take_results() comes first");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_train_step(model, step);
+    if (status == FT_OK && wait)
+        status = ft_model_take_results(model, &results);
+    Py_END_ALLOW_THREADS
+    if (status != FT_OK || !wait)
+        return ft_python_finish(status);
+    return Py_BuildValue("(dd)", results.losses, (double)results.norm);
+}
+
 static PyObject *model_train_step(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"batches",  "loss_scale", "seed",          "groups",
-                            "group_of", "step",       "max_grad_norm", NULL};
+    static char *names[] = {"batches", "loss_scale",    "seed",           "groups", "group_of",
+                            "step",    "max_grad_norm", "gradient_scale", "wait",   NULL};
     PyObject *sequence, *groups, *group_of, *result = NULL, *batches = NULL;
-    double loss_scale, max_norm = 1;
+    double loss_scale, max_norm = 1, gradient_scale = 0;
     unsigned long long seed, number;
+    int wait = 1;
     const ft_batch **table = NULL;
     ft_update_arguments u = {0};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OdO&OOO&|d:train_step", names, &sequence,
-                                     &loss_scale, to_seed, &seed, &groups, &group_of, to_step,
-                                     &number, &max_norm))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OdO&OOO&|ddp:train_step", names,
+                                     &sequence, &loss_scale, to_seed, &seed, &groups, &group_of,
+                                     to_step, &number, &max_norm, &gradient_scale, &wait))
         return NULL;
-    if (ft_update_arguments_get(ft_model_table(as_model(self)->model), groups, group_of,
+    if (ft_update_arguments_get(ft_model_table(ft_python_model(self)), groups, group_of,
                                 (long long)number, max_norm, &u) == 0 &&
-        (batches = get_batches(self, sequence, &table)) != NULL && begin(self) == 0) {
-        ft_train_step step = {
+        (batches = get_batches(self, sequence, &table)) != NULL &&
+        ft_python_model_begin(self) == 0) {
+        const ft_train_step step = {
             .batches = table,
             .batch_count = (int32_t)PyTuple_Size(batches),
             .loss_scale = (float)loss_scale,
+            .gradient_scale = (float)gradient_scale,
             .seed = seed,
             .step = (uint32_t)number,
             .update = u.update,
         };
-        float loss = 0, norm = NAN;
-        ft_status status;
-        Py_BEGIN_ALLOW_THREADS
-        status = ft_model_train_step(as_model(self)->model, &step, &loss, &norm);
-        Py_END_ALLOW_THREADS
-        end(self);
-        result =
-            status == FT_OK ? Py_BuildValue("(dd)", (double)loss, (double)norm) : finish(status);
+        result = run_step(self, &step, wait);
+        ft_python_model_end(self);
     }
     PyMem_Free(table);
     Py_XDECREF(batches);
@@ -540,7 +475,7 @@ static PyObject *model_profile(PyObject *self, PyObject *unused)
         PyErr_SetString(PyExc_RuntimeError, "the model was made without profile=True");
         return NULL;
     }
-    if (begin(self) < 0)
+    if (ft_python_model_begin(self) < 0)
         return NULL;
     size_t count;
     const ft_profile_entry *entries = ft_backend_profile_entries(as_model(self)->profile, &count);
@@ -554,7 +489,7 @@ static PyObject *model_profile(PyObject *self, PyObject *unused)
         if (item == NULL || PyList_SetItem(list, (Py_ssize_t)i, item) < 0)
             Py_CLEAR(list);
     }
-    end(self);
+    ft_python_model_end(self);
     return list;
 }
 
@@ -563,13 +498,22 @@ static PyObject *model_profile(PyObject *self, PyObject *unused)
 static PyObject *model_get_backend(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyUnicode_FromString(ft_model_backend_name(as_model(self)->model));
+    return PyUnicode_FromString(ft_model_backend_name(ft_python_model(self)));
+}
+
+static PyObject *model_get_device(PyObject *self, void *unused)
+{
+    (void)unused;
+    const ft_model *model = ft_python_model(self);
+    if (ft_model_host_memory(model))
+        return PyUnicode_FromString("cpu");
+    return PyUnicode_FromFormat("%s:%d", ft_model_backend_name(model), ft_model_device(model));
 }
 
 static PyObject *model_get_has_gradients(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyBool_FromLong(ft_model_has_gradients(as_model(self)->model));
+    return PyBool_FromLong(ft_model_has_gradients(ft_python_model(self)));
 }
 
 static const char *const problem_names[] = {
@@ -581,7 +525,7 @@ static const char *const problem_names[] = {
 static PyObject *model_get_problem_type(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyUnicode_FromString(problem_names[ft_model_problem(as_model(self)->model)]);
+    return PyUnicode_FromString(problem_names[ft_model_problem(ft_python_model(self))]);
 }
 
 static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
@@ -593,10 +537,10 @@ static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
     }
     for (int i = 0; i < 3; i++) {
         if (PyUnicode_CompareWithASCIIString(value, problem_names[i]) == 0) {
-            if (begin(self) < 0)
+            if (ft_python_model_begin(self) < 0)
                 return -1;
-            ft_model_set_problem(as_model(self)->model, (ft_problem)i);
-            end(self);
+            ft_model_set_problem(ft_python_model(self), (ft_problem)i);
+            ft_python_model_end(self);
             return 0;
         }
     }
@@ -610,7 +554,7 @@ static int model_set_problem_type(PyObject *self, PyObject *value, void *unused)
 static PyObject *model_get_precision(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyUnicode_FromString(ft_precision_name(ft_model_precision(as_model(self)->model)));
+    return PyUnicode_FromString(ft_precision_name(ft_model_precision(ft_python_model(self))));
 }
 
 static int model_set_precision(PyObject *self, PyObject *value, void *unused)
@@ -629,10 +573,10 @@ static int model_set_precision(PyObject *self, PyObject *value, void *unused)
                      "precision must be 'float32', 'bfloat16' or 'float16', got %R", value);
         return -1;
     }
-    if (begin(self) < 0)
+    if (ft_python_model_begin(self) < 0)
         return -1;
-    ft_status status = ft_model_set_precision(as_model(self)->model, precision);
-    end(self);
+    ft_status status = ft_model_set_precision(ft_python_model(self), precision);
+    ft_python_model_end(self);
     if (status != FT_OK)
         ft_python_raise(status);
     return status == FT_OK ? 0 : -1;
@@ -641,7 +585,7 @@ static int model_set_precision(PyObject *self, PyObject *value, void *unused)
 static PyObject *model_get_threads(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyLong_FromLong(ft_model_threads(as_model(self)->model));
+    return PyLong_FromLong(ft_model_threads(ft_python_model(self)));
 }
 
 static int model_set_threads(PyObject *self, PyObject *value, void *unused)
@@ -657,10 +601,10 @@ static int model_set_threads(PyObject *self, PyObject *value, void *unused)
         PyErr_Format(PyExc_ValueError, "threads = %S is out of range", value);
         return -1;
     }
-    if (begin(self) < 0)
+    if (ft_python_model_begin(self) < 0)
         return -1;
-    ft_status status = ft_model_set_threads(as_model(self)->model, (int)threads);
-    end(self);
+    ft_status status = ft_model_set_threads(ft_python_model(self), (int)threads);
+    ft_python_model_end(self);
     if (status != FT_OK)
         ft_python_raise(status);
     return status == FT_OK ? 0 : -1;
@@ -679,15 +623,35 @@ PyDoc_STRVAR(backward_doc, "backward(loss_scale=1.0, dlogits=None)\n--\n\n"
 PyDoc_STRVAR(update_doc, "update(groups, group_of, step, max_grad_norm=0.0)\n--\n\n"
                          "One AdamW step; returns the gradient norm, or nan without clipping.");
 PyDoc_STRVAR(train_step_doc,
-             "train_step(batches, loss_scale, seed, groups, group_of, step, max_grad_norm=1.0)\n"
-             "--\n\nA whole step; returns (sum of loss_scale * loss, gradient norm).");
+             "train_step(batches, loss_scale, seed, groups, group_of, step, max_grad_norm=1.0, "
+             "gradient_scale=0.0, wait=True)\n--\n\n"
+             "A whole step; returns (sum of loss_scale * loss, gradient norm), or None where it "
+             "does not wait.");
 
 static PyMethodDef model_methods[] = {
-    {"parameters", model_parameters, METH_NOARGS, "(name, shape, decays) of each parameter."},
-    {"parameter", model_parameter, METH_O, "A writable view of a parameter, by index."},
-    {"gradient", model_gradient, METH_O, "A writable view of a parameter's gradient, by index."},
-    {"moments", model_moments, METH_O, "Writable views of AdamW's moments, by index."},
-    {"reload_moments", model_reload_moments, METH_NOARGS, "To be called after moments changed."},
+    {"parameters", ft_python_model_parameters, METH_NOARGS,
+     "(name, shape, decays) of each parameter."},
+    {"parameter", ft_python_model_parameter, METH_O,
+     "A writable view of a parameter, by index; where memory is a GPU's, a copy."},
+    {"gradient", ft_python_model_gradient, METH_O, "The same of a parameter's gradient."},
+    {"moments", ft_python_model_moments, METH_O, "The same of AdamW's two moments."},
+    {"set_parameter", ft_python_model_set_parameter, METH_VARARGS,
+     "set_parameter(index, values)\n--\n\nCopies an array into a parameter."},
+    {"set_gradient", ft_python_model_set_gradient, METH_VARARGS,
+     "set_gradient(index, values)\n--\n\nCopies an array into a parameter's gradient."},
+    {"set_moments", ft_python_model_set_moments, METH_VARARGS,
+     "set_moments(index, first, second)\n--\n\nCopies arrays into a parameter's moments."},
+    {"zero_moments", ft_python_model_zero_moments, METH_O, "Zeroes a parameter's moments."},
+    {"reload_moments", ft_python_model_reload_moments, METH_NOARGS,
+     "To be called after moments were written through their views."},
+    {"copy_state", ft_python_model_copy_state, METH_O,
+     "Takes over what another model of the same configuration holds."},
+    {"dlpack_device", ft_python_model_dlpack_device, METH_NOARGS,
+     "DLPack's numbers of the device whose memory it is."},
+    {"parameter_dlpack", (PyCFunction)(void (*)(void))ft_python_model_parameter_dlpack,
+     METH_VARARGS | METH_KEYWORDS,
+     "parameter_dlpack(index, stream=None, max_version=None)\n--\n\n"
+     "A capsule of DLPack that shares a parameter's memory."},
     {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
      forward_doc},
     {"evaluate", (PyCFunction)(void (*)(void))model_evaluate, METH_VARARGS | METH_KEYWORDS,
@@ -695,17 +659,21 @@ static PyMethodDef model_methods[] = {
     {"backward", (PyCFunction)(void (*)(void))model_backward, METH_VARARGS | METH_KEYWORDS,
      backward_doc},
     {"zero_gradients", model_zero_gradients, METH_NOARGS, "Drops the gradients."},
+    {"clear_gradients", model_clear_gradients, METH_NOARGS, "Zeroes the gradients, if any."},
     {"gradient_norm", model_gradient_norm, METH_NOARGS, "The global norm of the gradients."},
     {"scale_gradients", model_scale_gradients, METH_O, "Multiplies the gradients by a factor."},
     {"update", (PyCFunction)(void (*)(void))model_update, METH_VARARGS | METH_KEYWORDS, update_doc},
     {"train_step", (PyCFunction)(void (*)(void))model_train_step, METH_VARARGS | METH_KEYWORDS,
      train_step_doc},
+    {"take_results", model_take_results, METH_NOARGS,
+     "(sum of losses, number of steps, last norm) of the steps that were not waited for."},
     {"profile", model_profile, METH_NOARGS, "What each operation took, with profile=True."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef model_attributes[] = {
-    {"backend", model_get_backend, NULL, "'cpu' or 'reference'", NULL},
+    {"backend", model_get_backend, NULL, "'cpu', 'cuda' or 'reference'", NULL},
+    {"device", model_get_device, NULL, "'cpu', or 'cuda:0': whose memory it is in", NULL},
     {"has_gradients", model_get_has_gradients, NULL,
      "whether backward ran since gradients were zeroed", NULL},
     {"problem_type", model_get_problem_type, model_set_problem_type,
@@ -728,7 +696,7 @@ static PyType_Slot model_slots[] = {
 
 static PyType_Spec model_spec = {
     .name = "ftcore._core.Model",
-    .basicsize = sizeof(model_object),
+    .basicsize = sizeof(ft_model_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = model_slots,
 };
@@ -744,7 +712,7 @@ static PyObject *learning_rate(PyObject *module, PyObject *arguments, PyObject *
                                      &base, &step, &warmup, &total))
         return NULL;
     ft_status status = ft_schedule_rate(schedule, base, step, warmup, total, &rate);
-    return status == FT_OK ? PyFloat_FromDouble(rate) : finish(status);
+    return status == FT_OK ? PyFloat_FromDouble(rate) : ft_python_finish(status);
 }
 
 static PyMethodDef functions[] = {

@@ -72,6 +72,9 @@ static int module_execute(PyObject *module)
         ft_python_add_encoding,
         ft_python_add_encode_options,
         ft_python_add_limits,
+        ft_python_add_cpu_info,
+        ft_python_add_devices,
+        ft_python_add_free_memory,
         NULL,
     };
     for (int i = 0; parts[i] != NULL; i++)

@@ -56,5 +56,8 @@ int ft_python_add_tokenizer(PyObject *module);      /* tokenizer.c */
 int ft_python_add_encoding(PyObject *module);       /* encoding.c */
 int ft_python_add_encode_options(PyObject *module); /* encode_options.c */
 int ft_python_add_limits(PyObject *module);         /* limits.c */
+int ft_python_add_cpu_info(PyObject *module);       /* cpu_info.c */
+int ft_python_add_devices(PyObject *module);        /* devices.c */
+int ft_python_add_free_memory(PyObject *module);    /* free_memory.c */
 
 #endif

@@ -132,9 +132,10 @@ npy_intp ft_operand_size(PyObject *array, int dimension)
     return PyArray_DIM((PyArrayObject *)array, dimension);
 }
 
-int ft_operand_ids(const int32_t *ids, npy_intp count, npy_intp limit, const char *name)
+int ft_operand_ids(PyObject *array, npy_intp limit, const char *name)
 {
-    for (npy_intp i = 0; i < count; i++)
+    const int32_t *ids = PyArray_DATA((PyArrayObject *)array);
+    for (npy_intp i = 0; i < ft_operand_size(array, 0); i++)
         if (ids[i] < 0 || ids[i] >= limit) {
             PyErr_Format(PyExc_IndexError, "%s[%zd] is %d, but the table has %zd rows", name,
                          (Py_ssize_t)i, (int)ids[i], (Py_ssize_t)limit);
@@ -182,7 +183,7 @@ static int check_boundaries(const int32_t *cu, const int32_t *keys, npy_intp seq
                          (Py_ssize_t)s, (int)cu[s], (int)cu[s + 1]);
             return -1;
         }
-        if (keys != NULL && (keys[s] < cu[s] || keys[s] >= cu[s + 1])) {
+        if (keys[s] < cu[s] || keys[s] >= cu[s + 1]) {
             PyErr_Format(PyExc_ValueError, "key_starts[%zd] is %d, not a row of its sequence",
                          (Py_ssize_t)s, (int)keys[s]);
             return -1;
@@ -191,10 +192,8 @@ static int check_boundaries(const int32_t *cu, const int32_t *keys, npy_intp seq
     return 0;
 }
 
-int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows, ft_layout *out,
-                      int32_t **starts)
+int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows, ft_layout *out)
 {
-    *starts = NULL;
     const int32_t *cu = ft_operand(cu_seqlens, "cu_seqlens", NPY_INT32, FT_SHAPE(FT_ANY));
     if (cu == NULL)
         return -1;
@@ -203,7 +202,7 @@ int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows,
         PyErr_SetString(PyExc_ValueError, "cu_seqlens must hold one sequence at least");
         return -1;
     }
-    const int32_t *keys = NULL;
+    const int32_t *keys = cu;
     if (key_starts != NULL && key_starts != Py_None) {
         keys = ft_operand(key_starts, "key_starts", NPY_INT32, FT_SHAPE(sequences));
         if (keys == NULL)
@@ -217,17 +216,11 @@ int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows,
                      (int)tokens, (Py_ssize_t)rows);
         return -1;
     }
-    if (keys == NULL) {
-        int32_t *own = *starts = PyMem_Malloc((size_t)sequences * sizeof *own);
-        if (own == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        memcpy(own, cu, (size_t)sequences * sizeof *own);
-        keys = own;
-    }
-    for (npy_intp s = 0; s < sequences; s++)
+    bool first_masked = false;
+    for (npy_intp s = 0; s < sequences; s++) {
         longest = cu[s + 1] - cu[s] > longest ? cu[s + 1] - cu[s] : longest;
+        first_masked |= keys[s] != cu[s];
+    }
     *out = (ft_layout){
         .sequences = (int32_t)sequences,
         .tokens = tokens,
@@ -235,82 +228,7 @@ int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows,
         .max_length = longest,
         .cu_seqlens = cu,
         .key_starts = keys,
+        .first_masked = first_masked,
     };
     return 0;
-}
-
-void *ft_results_add(ft_results *r, int type, int dimensions, const npy_intp *shape)
-{
-    PyObject *array = PyArray_ZEROS(dimensions, (npy_intp *)shape, type, 0);
-    if (array == NULL)
-        return NULL;
-    r->items[r->count++] = array;
-    return PyArray_DATA((PyArrayObject *)array);
-}
-
-void *ft_results_add_copy(ft_results *r, PyObject *from, const char *name, int type, int dimensions,
-                          const npy_intp *shape)
-{
-    const void *data = NULL;
-    if (from != NULL && from != Py_None) {
-        data = ft_operand(from, name, type, dimensions, shape);
-        if (data == NULL)
-            return NULL;
-        shape = PyArray_DIMS((PyArrayObject *)from);
-    }
-    void *copy = ft_results_add(r, type, dimensions, shape);
-    if (copy != NULL && data != NULL)
-        memcpy(copy, data, (size_t)PyArray_NBYTES((PyArrayObject *)from));
-    return copy;
-}
-
-void *ft_results_add_strided(ft_results *r, int type, npy_intp rows, npy_intp columns,
-                             npy_intp stride)
-{
-    PyObject *whole = PyArray_ZEROS(2, ((npy_intp[]){rows, stride}), type, 0);
-    if (whole == NULL)
-        return NULL;
-    void *data = PyArray_DATA((PyArrayObject *)whole);
-    PyObject *view = PyArray_New(&PyArray_Type, 2, (npy_intp[]){rows, columns}, type,
-                                 PyArray_STRIDES((PyArrayObject *)whole), data, 0,
-                                 NPY_ARRAY_WRITEABLE | NPY_ARRAY_ALIGNED, NULL);
-    if (view == NULL) {
-        Py_DECREF(whole);
-        return NULL;
-    }
-    if (PyArray_SetBaseObject((PyArrayObject *)view, whole) < 0) {
-        Py_DECREF(view);
-        return NULL;
-    }
-    r->items[r->count++] = view;
-    return data;
-}
-
-void ft_results_add_none(ft_results *r)
-{
-    Py_INCREF(Py_None);
-    r->items[r->count++] = Py_None;
-}
-
-void ft_results_drop(ft_results *r)
-{
-    while (r->count > 0)
-        Py_DECREF(r->items[--r->count]);
-}
-
-PyObject *ft_results_take(ft_results *r)
-{
-    if (r->count == 1) {
-        r->count = 0;
-        return r->items[0];
-    }
-    PyObject *tuple = PyTuple_New(r->count);
-    if (tuple == NULL) {
-        ft_results_drop(r);
-        return NULL;
-    }
-    for (int i = 0; i < r->count; i++)
-        PyTuple_SetItem(tuple, i, r->items[i]);
-    r->count = 0;
-    return tuple;
 }

@@ -40,40 +40,15 @@ void *ft_operand_strided(PyObject *object, const char *name, int type, npy_intp 
 
 npy_intp ft_operand_size(PyObject *array, int dimension);
 
-/* 0 where all of ids [count] lie in [0, limit); -1 with IndexError. */
-int ft_operand_ids(const int32_t *ids, npy_intp count, npy_intp limit, const char *name);
+/* 0 where all of an int32 array [any] lie in [0, limit); -1 with IndexError. */
+int ft_operand_ids(PyObject *array, npy_intp limit, const char *name);
 
 /* None, or (p, seed, step, micro_step, site). */
 int ft_operand_dropout(PyObject *object, ft_dropout *out);
 
 /* The layout of packed rows. cu_seqlens int32 [sequences + 1]; key_starts int32 [sequences], or
- * None: then each sequence's first row is written to `starts`, which must be freed with PyMem_Free.
+ * None: then each sequence's first row is its first key, and the layout's are cu_seqlens' own.
  * rows FT_ANY: as many as tokens. */
-int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows, ft_layout *out,
-                      int32_t **starts);
-
-/* The arrays that a call returns: they are made one by one and leave together as a tuple. */
-typedef struct ft_results {
-    int count;
-    PyObject *items[8];
-} ft_results;
-
-/* A zero-filled array that is added to the results; NULL with an exception. */
-void *ft_results_add(ft_results *, int type, int dimensions, const npy_intp *shape);
-
-/* The same, holding a copy of `from` (an array of that type and shape), or zeros where it is None.
- */
-void *ft_results_add_copy(ft_results *, PyObject *from, const char *name, int type, int dimensions,
-                          const npy_intp *shape);
-
-/* A [rows, columns] view of memory of that type whose rows are `stride` apart. */
-void *ft_results_add_strided(ft_results *, int type, npy_intp rows, npy_intp columns,
-                             npy_intp stride);
-
-void ft_results_add_none(ft_results *);
-void ft_results_drop(ft_results *);
-
-/* The tuple of them, or the only one; the results are empty afterwards. */
-PyObject *ft_results_take(ft_results *);
+int ft_operand_layout(PyObject *cu_seqlens, PyObject *key_starts, npy_intp rows, ft_layout *out);
 
 #endif

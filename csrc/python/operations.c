@@ -4,7 +4,7 @@
 
 int ft_operations_take(ft_backend_object *self, ft_precision precision)
 {
-    return RUN(self, check_precision, precision);
+    return FT_BACKEND_RUN(self, check_precision, precision);
 }
 
 int ft_operations_precision(ft_backend_object *self, PyObject *object, const char *name,

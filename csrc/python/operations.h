@@ -3,49 +3,32 @@
 #ifndef FT_PYTHON_OPERATIONS_H
 #define FT_PYTHON_OPERATIONS_H
 
-#include <pthread.h>
+#include "python/call.h"
 
-#include "python/operands.h"
+/* In a method, whose call is `call`. */
+#define RUN(operation, ...) FT_CALL_RUN(call, operation, __VA_ARGS__)
 
-typedef struct ft_backend_object {
-    PyObject_HEAD ft_backend *backend;
-    pthread_mutex_t busy; /* a backend does one operation at a time */
-} ft_backend_object;
-
-/* Runs a call of the table without the GIL. -1 with an exception where it fails. */
-#define RUN(self, operation, ...)                                                                  \
-    __extension__({                                                                                \
-        ft_status run_;                                                                            \
-        Py_BEGIN_ALLOW_THREADS                                                                     \
-        pthread_mutex_lock(&(self)->busy);                                                         \
-        run_ = (self)->backend->operations->operation((self)->backend, __VA_ARGS__);               \
-        pthread_mutex_unlock(&(self)->busy);                                                       \
-        Py_END_ALLOW_THREADS                                                                       \
-        if (run_ != FT_OK)                                                                         \
-            ft_python_raise(run_);                                                                 \
-        run_ == FT_OK ? 0 : -1;                                                                    \
-    })
-
-/* Stops a method at the first of its steps that fails; its `results` are let go of. */
+/* Stops a method at the first of its steps that fails. */
 #define NEED(condition)                                                                            \
     do {                                                                                           \
         if (!(condition))                                                                          \
-            goto error;                                                                            \
+            return NULL;                                                                           \
     } while (0)
 
 #define PARSE(format, ...)                                                                         \
     PyArg_ParseTupleAndKeywords(args, kwargs, format, (char **)names, __VA_ARGS__)
 
-/* Operands and results of a precision, of float32 and of int32. */
-#define OPERAND(precision, object, name, ...)                                                      \
+/* Operands and results of a precision, of float32 and of int32; CHECK looks, and no more. */
+#define CHECK(precision, object, name, ...)                                                        \
     ft_operand(object, name, ft_operand_type(precision), FT_SHAPE(__VA_ARGS__))
+#define OPERAND(precision, object, name, ...)                                                      \
+    ft_call_operand(call, object, name, ft_operand_type(precision), FT_SHAPE(__VA_ARGS__))
 #define F32(object, name, ...) OPERAND(FT_FLOAT32, object, name, __VA_ARGS__)
-#define I32(object, name, ...) ft_operand(object, name, NPY_INT32, FT_SHAPE(__VA_ARGS__))
-#define NEW(precision, ...)                                                                        \
-    ft_results_add(&results, ft_operand_type(precision), FT_SHAPE(__VA_ARGS__))
+#define I32(object, name, ...) ft_call_operand(call, object, name, NPY_INT32, FT_SHAPE(__VA_ARGS__))
+#define NEW(precision, ...) ft_call_add(call, ft_operand_type(precision), FT_SHAPE(__VA_ARGS__))
 #define NEW_F32(...) NEW(FT_FLOAT32, __VA_ARGS__)
 #define COPY(precision, object, name, ...)                                                         \
-    ft_results_add_copy(&results, object, name, ft_operand_type(precision), FT_SHAPE(__VA_ARGS__))
+    ft_call_add_copy(call, object, name, ft_operand_type(precision), FT_SHAPE(__VA_ARGS__))
 #define COPY_F32(object, name, ...) COPY(FT_FLOAT32, object, name, __VA_ARGS__)
 
 /* 0 where the backend takes operands of this precision; -1 with an exception. */
@@ -56,29 +39,38 @@ int ft_operations_take(ft_backend_object *self, ft_precision precision);
 int ft_operations_precision(ft_backend_object *self, PyObject *object, const char *name,
                             ft_precision *out);
 
-#define FT_OPERATIONS_METHOD(name)                                                                 \
+#define FT_OPERATIONS_DECLARE(name)                                                                \
     PyObject *ft_operations_##name(ft_backend_object *self, PyObject *args, PyObject *kwargs)
 
+/* Defines the method: what follows is the body of its call. */
+#define FT_OPERATIONS_METHOD(name)                                                                 \
+    static PyObject *name##_call(ft_call *call, PyObject *args, PyObject *kwargs);                 \
+    FT_OPERATIONS_DECLARE(name)                                                                    \
+    {                                                                                              \
+        return ft_call_method(self, args, kwargs, name##_call);                                    \
+    }                                                                                              \
+    static PyObject *name##_call(ft_call *call, PyObject *args, PyObject *kwargs)
+
 /* operations_layers.c */
-FT_OPERATIONS_METHOD(embedding_forward);
-FT_OPERATIONS_METHOD(embedding_backward);
-FT_OPERATIONS_METHOD(linear_forward);
-FT_OPERATIONS_METHOD(linear_backward);
-FT_OPERATIONS_METHOD(attention_forward);
-FT_OPERATIONS_METHOD(attention_backward);
-FT_OPERATIONS_METHOD(residual_norm_forward);
-FT_OPERATIONS_METHOD(residual_norm_backward);
-FT_OPERATIONS_METHOD(first_rows_gather);
-FT_OPERATIONS_METHOD(first_rows_scatter);
+FT_OPERATIONS_DECLARE(embedding_forward);
+FT_OPERATIONS_DECLARE(embedding_backward);
+FT_OPERATIONS_DECLARE(linear_forward);
+FT_OPERATIONS_DECLARE(linear_backward);
+FT_OPERATIONS_DECLARE(attention_forward);
+FT_OPERATIONS_DECLARE(attention_backward);
+FT_OPERATIONS_DECLARE(residual_norm_forward);
+FT_OPERATIONS_DECLARE(residual_norm_backward);
+FT_OPERATIONS_DECLARE(first_rows_gather);
+FT_OPERATIONS_DECLARE(first_rows_scatter);
 
 /* operations_passes.c */
-FT_OPERATIONS_METHOD(dropout);
-FT_OPERATIONS_METHOD(loss);
-FT_OPERATIONS_METHOD(scale_add);
-FT_OPERATIONS_METHOD(sum_of_squares);
-FT_OPERATIONS_METHOD(clip);
-FT_OPERATIONS_METHOD(adamw);
-FT_OPERATIONS_METHOD(cast);
-FT_OPERATIONS_METHOD(zero_rows);
+FT_OPERATIONS_DECLARE(dropout);
+FT_OPERATIONS_DECLARE(loss);
+FT_OPERATIONS_DECLARE(scale_add);
+FT_OPERATIONS_DECLARE(sum_of_squares);
+FT_OPERATIONS_DECLARE(clip);
+FT_OPERATIONS_DECLARE(adamw);
+FT_OPERATIONS_DECLARE(cast);
+FT_OPERATIONS_DECLARE(zero_rows);
 
 #endif

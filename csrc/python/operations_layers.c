@@ -50,7 +50,7 @@ static int check_count(npy_intp tokens, npy_intp rows)
 
 /* What embedding_forward and embedding_backward have in common: the ids, checked against tables of
  * `vocab`, `positions` and `types` rows, and rows of which the ids' are the first (FT_ANY: all). */
-static int embedding_operands(ft_embedding *e, PyObject *const *ids, npy_intp vocab,
+static int embedding_operands(ft_call *call, ft_embedding *e, PyObject *const *ids, npy_intp vocab,
                               npy_intp positions, npy_intp types, PyObject *gamma,
                               PyObject *dropout, npy_intp rows, npy_intp hidden)
 {
@@ -59,13 +59,12 @@ static int embedding_operands(ft_embedding *e, PyObject *const *ids, npy_intp vo
         return -1;
     npy_intp tokens = ft_operand_size(ids[0], 0);
     e->position_ids = I32(ids[1], "position_ids", tokens);
-    if (e->position_ids == NULL || ft_operand_ids(e->input_ids, tokens, vocab, "input_ids") < 0 ||
-        ft_operand_ids(e->position_ids, tokens, positions, "position_ids") < 0)
+    if (e->position_ids == NULL || ft_operand_ids(ids[0], vocab, "input_ids") < 0 ||
+        ft_operand_ids(ids[1], positions, "position_ids") < 0)
         return -1;
     if (types > 0) {
         e->token_type_ids = I32(ids[2], "token_type_ids", tokens);
-        if (e->token_type_ids == NULL ||
-            ft_operand_ids(e->token_type_ids, tokens, types, "token_type_ids") < 0)
+        if (e->token_type_ids == NULL || ft_operand_ids(ids[2], types, "token_type_ids") < 0)
             return -1;
     }
     e->gamma = F32(gamma, "gamma", hidden);
@@ -90,12 +89,11 @@ FT_OPERATIONS_METHOD(embedding_forward)
     const char *precision = "float32";
     int stream = 0;
     ft_embedding e = {0};
-    ft_results results = {0};
     if (!PARSE("OOOOOOOOf|nOsp", &ids[0], &ids[1], &ids[2], &word, &position, &type, &gamma, &beta,
                &e.eps, &rows, &dropout, &precision, &stream))
         return NULL;
     NEED(ft_operand_parse_precision(precision, &e.precision) == 0);
-    NEED(ft_operations_take(self, e.precision) == 0);
+    NEED(ft_operations_take(call->self, e.precision) == 0);
     NEED(e.word = F32(word, "word", FT_ANY, FT_ANY));
     npy_intp hidden = ft_operand_size(word, 1), types = 0;
     NEED(e.position = F32(position, "position", FT_ANY, hidden));
@@ -104,8 +102,8 @@ FT_OPERATIONS_METHOD(embedding_forward)
         types = ft_operand_size(type, 0);
     }
     NEED(e.beta = F32(beta, "beta", hidden));
-    NEED(embedding_operands(&e, ids, ft_operand_size(word, 0), ft_operand_size(position, 0), types,
-                            gamma, dropout, rows, hidden) == 0);
+    NEED(embedding_operands(call, &e, ids, ft_operand_size(word, 0), ft_operand_size(position, 0),
+                            types, gamma, dropout, rows, hidden) == 0);
     NEED(e.out = NEW(e.precision, e.rows, hidden));
     NEED(e.sum = NEW_F32(e.rows, hidden));
     NEED(e.mean = NEW_F32(e.rows));
@@ -113,12 +111,9 @@ FT_OPERATIONS_METHOD(embedding_forward)
     if (stream)
         NEED(e.stream = NEW_F32(e.rows, hidden));
     else
-        ft_results_add_none(&results);
-    NEED(RUN(self, embedding_forward, &e) == 0);
-    return ft_results_take(&results);
-error:
-    ft_results_drop(&results);
-    return NULL;
+        ft_call_add_none(call);
+    NEED(RUN(embedding_forward, &e) == 0);
+    return ft_call_results(call);
 }
 
 FT_OPERATIONS_METHOD(embedding_backward)
@@ -130,22 +125,21 @@ FT_OPERATIONS_METHOD(embedding_backward)
     int accumulate = 0;
     ft_embedding e = {0};
     ft_embedding_gradient g = {.padding_id = -1};
-    ft_results results = {0};
     if (!PARSE("OOOOOOOOO|ipO", &dout, &ids[0], &ids[1], &ids[2], &sum, &mean, &rstd, &gamma, &into,
                &g.padding_id, &accumulate, &dropout))
         return NULL;
     NEED(unpack_into(into, 1, 5, items) == 0);
-    NEED(F32(dout, "dout", FT_ANY, FT_ANY));
+    NEED(CHECK(FT_FLOAT32, dout, "dout", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(dout, 0), hidden = ft_operand_size(dout, 1), types = 0;
     NEED(g.dout = COPY_F32(dout, "dout", rows, hidden));
     NEED(e.sum = F32(sum, "sum", rows, hidden));
     NEED(e.mean = F32(mean, "mean", rows));
     NEED(e.rstd = F32(rstd, "rstd", rows));
-    NEED(F32(items[0], "dword", FT_ANY, hidden));
+    NEED(CHECK(FT_FLOAT32, items[0], "dword", FT_ANY, hidden));
     npy_intp vocab = ft_operand_size(items[0], 0);
-    NEED(g.word_rows = ft_results_add(&results, NPY_UINT8, FT_SHAPE(vocab)));
+    NEED(g.word_rows = ft_call_add(call, NPY_UINT8, FT_SHAPE(vocab)));
     NEED(g.dword = COPY_F32(items[0], "dword", vocab, hidden));
-    NEED(F32(items[1], "dposition", FT_ANY, hidden));
+    NEED(CHECK(FT_FLOAT32, items[1], "dposition", FT_ANY, hidden));
     npy_intp positions = ft_operand_size(items[1], 0);
     NEED(g.dposition = COPY_F32(items[1], "dposition", positions, hidden));
     if (items[2] != Py_None) {
@@ -153,17 +147,27 @@ FT_OPERATIONS_METHOD(embedding_backward)
         types = ft_operand_size(items[2], 0);
         e.type = g.dtype; /* backward asks only whether there is one */
     } else {
-        ft_results_add_none(&results);
+        ft_call_add_none(call);
     }
     NEED(g.dgamma = COPY_F32(items[3], "dgamma", hidden));
     NEED(g.dbeta = COPY_F32(items[4], "dbeta", hidden));
-    NEED(embedding_operands(&e, ids, vocab, positions, types, gamma, dropout, rows, hidden) == 0);
+    NEED(embedding_operands(call, &e, ids, vocab, positions, types, gamma, dropout, rows, hidden) ==
+         0);
     g.accumulate = accumulate;
-    NEED(RUN(self, embedding_backward, &e, &g) == 0);
-    return ft_results_take(&results);
-error:
-    ft_results_drop(&results);
-    return NULL;
+    NEED(RUN(embedding_backward, &e, &g) == 0);
+    return ft_call_results(call);
+}
+
+/* As models have it beside their weights. */
+static int round_bias(ft_call *call, ft_linear *l)
+{
+    if (l->precision == FT_FLOAT32 || l->out == 0)
+        return 0;
+    void *rounded = ft_call_temporary(call, (size_t)l->out * sizeof(uint16_t));
+    if (rounded == NULL)
+        return -1;
+    l->rounded_bias = rounded;
+    return FT_BACKEND_RUN(call->self, cast, l->precision, (size_t)l->out, l->bias, rounded);
 }
 
 FT_OPERATIONS_METHOD(linear_forward)
@@ -173,11 +177,10 @@ FT_OPERATIONS_METHOD(linear_forward)
     const char *activation = "none";
     int keep = 1;
     ft_linear l = {0};
-    ft_results results = {0};
     if (!PARSE("OOO|sp", &x, &weight, &bias, &activation, &keep))
         return NULL;
     NEED(parse_activation(activation, &l.activation) == 0);
-    NEED(ft_operations_precision(self, x, "x", &l.precision) == 0);
+    NEED(ft_operations_precision(call->self, x, "x", &l.precision) == 0);
     NEED(l.x = OPERAND(l.precision, x, "x", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(x, 0), in = ft_operand_size(x, 1);
     NEED(l.weight = OPERAND(l.precision, weight, "weight", FT_ANY, in));
@@ -186,16 +189,14 @@ FT_OPERATIONS_METHOD(linear_forward)
     l.rows = (int32_t)rows;
     l.in = (int32_t)in;
     l.out = (int32_t)out;
+    NEED(round_bias(call, &l) == 0);
     NEED(l.y = NEW(l.precision, rows, out));
     if (keep && l.activation == FT_ACTIVATION_GELU)
         NEED(l.kept = NEW(l.precision, rows, out));
     else
-        ft_results_add_none(&results);
-    NEED(RUN(self, linear_forward, &l) == 0);
-    return ft_results_take(&results);
-error:
-    ft_results_drop(&results);
-    return NULL;
+        ft_call_add_none(call);
+    NEED(RUN(linear_forward, &l) == 0);
+    return ft_call_results(call);
 }
 
 FT_OPERATIONS_METHOD(linear_backward)
@@ -207,52 +208,46 @@ FT_OPERATIONS_METHOD(linear_backward)
     const char *activation = "none";
     int want_dx = 1, accumulate = 0, float32_dx = 0;
     ft_linear_gradient g = {0};
-    ft_results results = {0};
     if (!PARSE("OOO|sOpOpOp", &dy, &x, &weight, &activation, &kept, &want_dx, &dx, &accumulate,
                &into, &float32_dx))
         return NULL;
     NEED(unpack_into(into, accumulate, 2, items) == 0);
     NEED(parse_activation(activation, &g.activation) == 0);
-    NEED(ft_operations_precision(self, x, "x", &g.precision) == 0);
+    NEED(ft_operations_precision(call->self, x, "x", &g.precision) == 0);
     NEED(g.x = OPERAND(g.precision, x, "x", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(x, 0), in = ft_operand_size(x, 1);
     NEED(g.weight = OPERAND(g.precision, weight, "weight", FT_ANY, in));
     npy_intp out = ft_operand_size(weight, 0);
     if (g.activation != FT_ACTIVATION_NONE)
         NEED(g.kept = OPERAND(g.precision, kept, "kept", rows, out));
-    NEED(OPERAND(g.precision, dy, "dy", rows, out));
+    NEED(CHECK(g.precision, dy, "dy", rows, out));
     NEED(g.dy = COPY(g.precision, dy, "dy", rows, out));
     g.add_to_dx = dx != Py_None;
     g.dx_precision = g.add_to_dx || float32_dx ? FT_FLOAT32 : g.precision;
     if (want_dx)
         NEED(g.dx = COPY(g.dx_precision, dx, "add_to_dx", rows, in));
     else
-        ft_results_add_none(&results);
+        ft_call_add_none(call);
     NEED(g.dweight = COPY_F32(items[0], "dweight", out, in));
     NEED(g.dbias = COPY_F32(items[1], "dbias", out));
     g.rows = (int32_t)rows;
     g.in = (int32_t)in;
     g.out = (int32_t)out;
     g.accumulate = accumulate;
-    NEED(RUN(self, linear_backward, &g) == 0);
-    return ft_results_take(&results);
-error:
-    ft_results_drop(&results);
-    return NULL;
+    NEED(RUN(linear_backward, &g) == 0);
+    return ft_call_results(call);
 }
 
-/* What attention_forward and attention_backward have in common; the layout's own arrays included,
- * of which *starts is to be freed. */
-static int attention_operands(ft_backend_object *self, ft_attention *a, ft_layout *layout,
-                              int32_t **starts, PyObject *q, PyObject *k, PyObject *v,
-                              PyObject *cu_seqlens, PyObject *key_starts, PyObject *dropout)
+/* What attention_forward and attention_backward have in common. */
+static int attention_operands(ft_call *call, ft_attention *a, ft_layout *layout, PyObject *q,
+                              PyObject *k, PyObject *v, PyObject *cu_seqlens, PyObject *key_starts,
+                              PyObject *dropout)
 {
     int32_t v_stride;
-    *starts = NULL;
-    if (ft_operations_precision(self, q, "q", &a->precision) < 0)
+    if (ft_operations_precision(call->self, q, "q", &a->precision) < 0)
         return -1;
     int type = ft_operand_type(a->precision);
-    a->k = ft_operand_strided(k, "k", type, FT_ANY, FT_ANY, &a->kv_stride);
+    a->k = ft_call_strided(call, k, "k", type, FT_ANY, FT_ANY, &a->kv_stride);
     if (a->k == NULL)
         return -1;
     npy_intp rows = ft_operand_size(k, 0), width = ft_operand_size(k, 1);
@@ -262,19 +257,31 @@ static int attention_operands(ft_backend_object *self, ft_attention *a, ft_layou
         return -1;
     }
     a->head_dim = (int32_t)(width / a->heads);
-    a->v = ft_operand_strided(v, "v", type, rows, width, &v_stride);
+    a->v = ft_call_strided(call, v, "v", type, rows, width, &v_stride);
     if (a->v == NULL)
         return -1;
     if (v_stride != a->kv_stride) {
         PyErr_SetString(PyExc_ValueError, "k and v must have the same distance between rows");
         return -1;
     }
-    if (ft_operand_layout(cu_seqlens, key_starts, rows, layout, starts) < 0)
+    if (ft_call_layout(call, cu_seqlens, key_starts, rows, layout) < 0)
         return -1;
     a->layout = layout;
-    a->q = ft_operand_strided(q, "q", type, a->first_only ? layout->sequences : rows, width,
-                              &a->q_stride);
+    a->q = ft_call_strided(call, q, "q", type, a->first_only ? layout->sequences : rows, width,
+                           &a->q_stride);
     return a->q == NULL ? -1 : ft_operand_dropout(dropout, &a->dropout);
+}
+
+/* The shape of lse, [heads, rows], or flat where the backend keeps something else there. */
+static int attention_state(ft_call *call, const ft_attention *a, npy_intp rows, npy_intp *shape)
+{
+    const ft_backend *backend = call->self->backend;
+    size_t elements =
+        (backend->operations->attention_state(backend, a) + sizeof(float) - 1) / sizeof(float);
+    bool is_lse = elements == (size_t)a->heads * (size_t)rows;
+    shape[0] = is_lse ? a->heads : (npy_intp)elements;
+    shape[1] = rows;
+    return is_lse ? 2 : 1;
 }
 
 FT_OPERATIONS_METHOD(attention_forward)
@@ -285,62 +292,53 @@ FT_OPERATIONS_METHOD(attention_forward)
     int first_only = 0;
     ft_attention a = {0};
     ft_layout layout;
-    int32_t *starts = NULL;
-    ft_results results = {0};
     if (!PARSE("OOOOi|OpO", &q, &k, &v, &cu_seqlens, &a.heads, &key_starts, &first_only, &dropout))
         return NULL;
     a.first_only = first_only;
-    NEED(attention_operands(self, &a, &layout, &starts, q, k, v, cu_seqlens, key_starts, dropout) ==
-         0);
+    NEED(attention_operands(call, &a, &layout, q, k, v, cu_seqlens, key_starts, dropout) == 0);
     npy_intp rows = ft_operand_size(q, 0);
     NEED(a.out = NEW(a.precision, rows, (npy_intp)a.heads * a.head_dim));
-    NEED(a.lse = NEW_F32(a.heads, rows));
-    NEED(RUN(self, attention_forward, &a) == 0);
-    PyMem_Free(starts);
-    return ft_results_take(&results);
-error:
-    PyMem_Free(starts);
-    ft_results_drop(&results);
-    return NULL;
+    npy_intp shape[2];
+    int dimensions = attention_state(call, &a, rows, shape);
+    NEED(a.lse = ft_call_add(call, NPY_FLOAT32, dimensions, shape));
+    NEED(RUN(attention_forward, &a) == 0);
+    return ft_call_results(call);
 }
 
 FT_OPERATIONS_METHOD(attention_backward)
 {
     static const char *names[] = {"dout",       "q",          "k",     "v",
                                   "lse",        "cu_seqlens", "heads", "key_starts",
-                                  "first_only", "dropout",    NULL};
+                                  "first_only", "dropout",    "out",   NULL};
     PyObject *dout, *q, *k, *v, *lse, *cu_seqlens, *key_starts = NULL, *dropout = NULL;
+    PyObject *out = Py_None;
     int first_only = 0;
     ft_attention a = {0};
     ft_attention_gradient g = {0};
     ft_layout layout;
-    int32_t *starts = NULL;
-    ft_results results = {0};
-    if (!PARSE("OOOOOOi|OpO", &dout, &q, &k, &v, &lse, &cu_seqlens, &a.heads, &key_starts,
-               &first_only, &dropout))
+    if (!PARSE("OOOOOOi|OpOO", &dout, &q, &k, &v, &lse, &cu_seqlens, &a.heads, &key_starts,
+               &first_only, &dropout, &out))
         return NULL;
     a.first_only = first_only;
-    NEED(attention_operands(self, &a, &layout, &starts, q, k, v, cu_seqlens, key_starts, dropout) ==
-         0);
+    NEED(attention_operands(call, &a, &layout, q, k, v, cu_seqlens, key_starts, dropout) == 0);
     npy_intp rows = ft_operand_size(q, 0), width = (npy_intp)a.heads * a.head_dim;
     int type = ft_operand_type(a.precision);
     NEED(g.dout = OPERAND(a.precision, dout, "dout", rows, width));
-    NEED(a.lse = F32(lse, "lse", a.heads, rows));
-    NEED(g.dq = ft_results_add_strided(&results, type, rows, width, a.q_stride));
-    NEED(g.dk = ft_results_add_strided(&results, type, layout.rows, width, a.kv_stride));
-    NEED(g.dv = ft_results_add_strided(&results, type, layout.rows, width, a.kv_stride));
-    NEED(RUN(self, attention_backward, &a, &g) == 0);
-    PyMem_Free(starts);
-    return ft_results_take(&results);
-error:
-    PyMem_Free(starts);
-    ft_results_drop(&results);
-    return NULL;
+    if (out != Py_None)
+        NEED(a.out = OPERAND(a.precision, out, "out", rows, width));
+    npy_intp shape[2];
+    int dimensions = attention_state(call, &a, rows, shape);
+    NEED(a.lse = ft_call_operand(call, lse, "lse", NPY_FLOAT32, dimensions, shape));
+    NEED(g.dq = ft_call_add_strided(call, type, rows, width, a.q_stride));
+    NEED(g.dk = ft_call_add_strided(call, type, layout.rows, width, a.kv_stride));
+    NEED(g.dv = ft_call_add_strided(call, type, layout.rows, width, a.kv_stride));
+    NEED(RUN(attention_backward, &a, &g) == 0);
+    return ft_call_results(call);
 }
 
 /* What residual_norm_forward and residual_norm_backward have in common; tokens FT_ANY: all rows. */
-static int norm_operands(ft_residual_norm *n, PyObject *gamma, PyObject *dropout, npy_intp tokens,
-                         npy_intp rows, npy_intp hidden)
+static int norm_operands(ft_call *call, ft_residual_norm *n, PyObject *gamma, PyObject *dropout,
+                         npy_intp tokens, npy_intp rows, npy_intp hidden)
 {
     n->gamma = F32(gamma, "gamma", hidden);
     if (n->gamma == NULL || ft_operand_dropout(dropout, &n->dropout) < 0)
@@ -362,13 +360,12 @@ FT_OPERATIONS_METHOD(residual_norm_forward)
     Py_ssize_t tokens = FT_ANY;
     int stream = 0;
     ft_residual_norm n = {0};
-    ft_results results = {0};
     if (!PARSE("OOOOf|nOp", &x, &residual, &gamma, &beta, &n.eps, &tokens, &dropout, &stream))
         return NULL;
-    NEED(ft_operations_precision(self, x, "x", &n.precision) == 0);
-    NEED(OPERAND(n.precision, x, "x", FT_ANY, FT_ANY));
+    NEED(ft_operations_precision(call->self, x, "x", &n.precision) == 0);
+    NEED(CHECK(n.precision, x, "x", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(x, 0), hidden = ft_operand_size(x, 1);
-    NEED(norm_operands(&n, gamma, dropout, tokens, rows, hidden) == 0);
+    NEED(norm_operands(call, &n, gamma, dropout, tokens, rows, hidden) == 0);
     NEED(n.residual = F32(residual, "residual", rows, hidden));
     NEED(n.beta = F32(beta, "beta", hidden));
     NEED(n.y = NEW(n.precision, rows, hidden));
@@ -379,12 +376,9 @@ FT_OPERATIONS_METHOD(residual_norm_forward)
     if (stream)
         NEED(n.stream = NEW_F32(rows, hidden));
     else
-        ft_results_add_none(&results);
-    NEED(RUN(self, residual_norm_forward, &n) == 0);
-    return ft_results_take(&results);
-error:
-    ft_results_drop(&results);
-    return NULL;
+        ft_call_add_none(call);
+    NEED(RUN(residual_norm_forward, &n) == 0);
+    return ft_call_results(call);
 }
 
 FT_OPERATIONS_METHOD(residual_norm_backward)
@@ -396,15 +390,14 @@ FT_OPERATIONS_METHOD(residual_norm_backward)
     int in_place = 0, accumulate = 0;
     ft_residual_norm n = {0};
     ft_residual_norm_gradient g = {0};
-    ft_results results = {0};
     if (!PARSE("OOOOO|nOppO", &dy, &sum, &mean, &rstd, &gamma, &tokens, &dropout, &in_place,
                &accumulate, &into))
         return NULL;
     NEED(unpack_into(into, accumulate, 2, items) == 0);
-    NEED(ft_operations_precision(self, sum, "sum", &n.precision) == 0);
+    NEED(ft_operations_precision(call->self, sum, "sum", &n.precision) == 0);
     NEED(n.sum = OPERAND(n.precision, sum, "sum", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(sum, 0), hidden = ft_operand_size(sum, 1);
-    NEED(norm_operands(&n, gamma, dropout, tokens, rows, hidden) == 0);
+    NEED(norm_operands(call, &n, gamma, dropout, tokens, rows, hidden) == 0);
     NEED(n.mean = F32(mean, "mean", rows));
     NEED(n.rstd = F32(rstd, "rstd", rows));
     NEED(g.dy = F32(dy, "dy", rows, hidden));
@@ -415,11 +408,8 @@ FT_OPERATIONS_METHOD(residual_norm_backward)
     NEED(g.dgamma = COPY_F32(items[0], "dgamma", hidden));
     NEED(g.dbeta = COPY_F32(items[1], "dbeta", hidden));
     g.accumulate = accumulate;
-    NEED(RUN(self, residual_norm_backward, &n, &g) == 0);
-    return ft_results_take(&results);
-error:
-    ft_results_drop(&results);
-    return NULL;
+    NEED(RUN(residual_norm_backward, &n, &g) == 0);
+    return ft_call_results(call);
 }
 
 FT_OPERATIONS_METHOD(first_rows_gather)
@@ -428,24 +418,17 @@ FT_OPERATIONS_METHOD(first_rows_gather)
     PyObject *x, *cu_seqlens;
     ft_layout layout;
     ft_precision precision;
-    int32_t *starts = NULL;
-    ft_results results = {0};
     if (!PARSE("OO", &x, &cu_seqlens))
         return NULL;
-    NEED(ft_operations_precision(self, x, "x", &precision) == 0);
+    NEED(ft_operations_precision(call->self, x, "x", &precision) == 0);
     const void *from = OPERAND(precision, x, "x", FT_ANY, FT_ANY);
     NEED(from);
     npy_intp hidden = ft_operand_size(x, 1);
-    NEED(ft_operand_layout(cu_seqlens, NULL, ft_operand_size(x, 0), &layout, &starts) == 0);
+    NEED(ft_call_layout(call, cu_seqlens, NULL, ft_operand_size(x, 0), &layout) == 0);
     void *first = NEW(precision, layout.sequences, hidden);
     NEED(first);
-    NEED(RUN(self, first_rows_gather, &layout, precision, (int32_t)hidden, from, first) == 0);
-    PyMem_Free(starts);
-    return ft_results_take(&results);
-error:
-    PyMem_Free(starts);
-    ft_results_drop(&results);
-    return NULL;
+    NEED(RUN(first_rows_gather, &layout, precision, (int32_t)hidden, from, first) == 0);
+    return ft_call_results(call);
 }
 
 FT_OPERATIONS_METHOD(first_rows_scatter)
@@ -453,19 +436,14 @@ FT_OPERATIONS_METHOD(first_rows_scatter)
     static const char *names[] = {"dfirst", "dx", "cu_seqlens", NULL};
     PyObject *dfirst, *dx, *cu_seqlens;
     ft_layout layout;
-    int32_t *starts = NULL;
     if (!PARSE("OOO", &dfirst, &dx, &cu_seqlens))
         return NULL;
-    float *to = ft_operand_writable(dx, "dx", NPY_FLOAT32, FT_SHAPE(FT_ANY, FT_ANY));
+    float *to = ft_call_writable(call, dx, "dx", NPY_FLOAT32, FT_SHAPE(FT_ANY, FT_ANY));
     NEED(to);
     npy_intp hidden = ft_operand_size(dx, 1);
-    NEED(ft_operand_layout(cu_seqlens, NULL, ft_operand_size(dx, 0), &layout, &starts) == 0);
+    NEED(ft_call_layout(call, cu_seqlens, NULL, ft_operand_size(dx, 0), &layout) == 0);
     const float *from = F32(dfirst, "dfirst", layout.sequences, hidden);
     NEED(from);
-    NEED(RUN(self, first_rows_scatter, &layout, (int32_t)hidden, from, to) == 0);
-    PyMem_Free(starts);
+    NEED(RUN(first_rows_scatter, &layout, (int32_t)hidden, from, to) == 0);
     Py_RETURN_NONE;
-error:
-    PyMem_Free(starts);
-    return NULL;
 }

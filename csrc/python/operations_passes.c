@@ -11,11 +11,23 @@ FT_OPERATIONS_METHOD(dropout)
     ft_dropout d;
     if (!PARSE("OO", &x, &parameters))
         return NULL;
-    float *data = ft_operand_writable(x, "x", NPY_FLOAT32, FT_SHAPE(FT_ANY));
+    float *data = ft_call_writable(call, x, "x", NPY_FLOAT32, FT_SHAPE(FT_ANY));
     if (data == NULL || ft_operand_dropout(parameters, &d) < 0 ||
-        RUN(self, dropout, &d, (size_t)ft_operand_size(x, 0), data, data) < 0)
+        RUN(dropout, &d, (size_t)ft_operand_size(x, 0), data, data) < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+static int check_class_labels(PyObject *labels, npy_intp width)
+{
+    const int64_t *values = PyArray_DATA((PyArrayObject *)labels);
+    for (npy_intp s = 0; s < ft_operand_size(labels, 0); s++)
+        if (values[s] != -100 && (values[s] < 0 || values[s] >= width)) {
+            PyErr_Format(PyExc_IndexError, "labels[%zd] is %lld, of %zd labels", (Py_ssize_t)s,
+                         (long long)values[s], (Py_ssize_t)width);
+            return -1;
+        }
+    return 0;
 }
 
 FT_OPERATIONS_METHOD(loss)
@@ -26,10 +38,9 @@ FT_OPERATIONS_METHOD(loss)
     PyObject *logits, *labels;
     const char *problem;
     float value = 0;
-    ft_results results = {0};
     if (!PARSE("OOs", &logits, &labels, &problem))
         return NULL;
-    ft_loss l = {.loss = &value};
+    ft_loss l = {0};
     int which = 0;
     while (which < 3 && strcmp(problem, problems[which]))
         which++;
@@ -42,43 +53,35 @@ FT_OPERATIONS_METHOD(loss)
     l.sequences = (int32_t)sequences;
     l.labels = (int32_t)width;
     if (l.problem == FT_PROBLEM_SINGLE_LABEL) {
-        NEED(l.class_labels = ft_operand(labels, "labels", NPY_INT64, FT_SHAPE(sequences)));
-        for (npy_intp s = 0; s < sequences; s++)
-            if (l.class_labels[s] != -100 &&
-                (l.class_labels[s] < 0 || l.class_labels[s] >= width)) {
-                PyErr_Format(PyExc_IndexError, "labels[%zd] is %lld, of %zd labels", (Py_ssize_t)s,
-                             (long long)l.class_labels[s], (Py_ssize_t)width);
-                goto error;
-            }
+        NEED(l.class_labels =
+                 ft_call_operand(call, labels, "labels", NPY_INT64, FT_SHAPE(sequences)));
+        NEED(check_class_labels(labels, width) == 0);
     } else {
         NEED(l.target_labels = F32(labels, "labels", sequences, width));
     }
     NEED(l.dlogits = NEW_F32(sequences, width));
-    NEED(RUN(self, loss, &l) == 0);
-    PyObject *dlogits = ft_results_take(&results), *pair = NULL;
-    if (dlogits != NULL)
-        pair = Py_BuildValue("fN", value, dlogits);
-    return pair;
-error:
-    ft_results_drop(&results);
-    return NULL;
+    NEED(l.loss = ft_call_reach(call, &value, sizeof value, true));
+    NEED(RUN(loss, &l) == 0);
+    PyObject *dlogits = ft_call_results(call);
+    return dlogits == NULL ? NULL : Py_BuildValue("fN", value, dlogits);
 }
 
 /* A flat buffer [count], or a table [rows, width] with flags uint8 [rows]. */
-static void *flat_operand(PyObject *x, const char *name, ft_precision precision, PyObject *flags,
-                          int writable, size_t *count, ft_rows *rows)
+static void *flat_operand(ft_call *call, PyObject *x, const char *name, ft_precision precision,
+                          PyObject *flags, int writable, size_t *count, ft_rows *rows)
 {
     *rows = (ft_rows){0};
     int table = flags != NULL && flags != Py_None;
-    void *data = (writable ? ft_operand_writable : ft_operand)(
-        x, name, ft_operand_type(precision), table ? 2 : 1, (const npy_intp[]){FT_ANY, FT_ANY});
+    void *data = (writable ? ft_call_writable
+                           : ft_call_operand)(call, x, name, ft_operand_type(precision),
+                                              table ? 2 : 1, (const npy_intp[]){FT_ANY, FT_ANY});
     if (data == NULL)
         return NULL;
     *count = (size_t)PyArray_SIZE((PyArrayObject *)x);
     if (!table)
         return data;
     rows->width = (size_t)ft_operand_size(x, 1);
-    rows->flags = ft_operand(flags, "flags", NPY_UINT8, FT_SHAPE(ft_operand_size(x, 0)));
+    rows->flags = ft_call_operand(call, flags, "flags", NPY_UINT8, FT_SHAPE(ft_operand_size(x, 0)));
     return rows->flags ? data : NULL;
 }
 
@@ -90,13 +93,13 @@ FT_OPERATIONS_METHOD(scale_add)
     const float *y = NULL;
     if (!PARSE("Of|O", &x, &scale, &other))
         return NULL;
-    float *data = ft_operand_writable(x, "x", NPY_FLOAT32, FT_SHAPE(FT_ANY));
+    float *data = ft_call_writable(call, x, "x", NPY_FLOAT32, FT_SHAPE(FT_ANY));
     if (data == NULL)
         return NULL;
     npy_intp count = ft_operand_size(x, 0);
     if (other != Py_None && (y = F32(other, "y", count)) == NULL)
         return NULL;
-    if (RUN(self, scale_add, (size_t)count, scale, y, data) < 0)
+    if (RUN(scale_add, (size_t)count, scale, y, data) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -107,12 +110,13 @@ FT_OPERATIONS_METHOD(sum_of_squares)
     PyObject *x, *flags = NULL;
     size_t count;
     ft_rows rows;
-    double sum;
+    double sum = 0;
     if (!PARSE("O|O", &x, &flags))
         return NULL;
-    const float *data = flat_operand(x, "x", FT_FLOAT32, flags, 0, &count, &rows);
-    if (data == NULL || RUN(self, sum_of_squares, data, count, rows, &sum) < 0)
-        return NULL;
+    const float *data = flat_operand(call, x, "x", FT_FLOAT32, flags, 0, &count, &rows);
+    NEED(data);
+    double *to = ft_call_reach(call, &sum, sizeof sum, true);
+    NEED(to && RUN(sum_of_squares, data, count, rows, to) == 0);
     return PyFloat_FromDouble(sum);
 }
 
@@ -120,13 +124,14 @@ FT_OPERATIONS_METHOD(clip)
 {
     static const char *names[] = {"squares", "max_norm", "loss_scale", NULL};
     PyObject *squares;
-    float max_norm, loss_scale = 1, result[2];
+    float max_norm, loss_scale = 1, result[2] = {0, 0};
     if (!PARSE("Of|f", &squares, &max_norm, &loss_scale))
         return NULL;
-    const double *data = ft_operand(squares, "squares", NPY_DOUBLE, FT_SHAPE(FT_ANY));
-    if (data == NULL || RUN(self, clip, data, (int32_t)ft_operand_size(squares, 0), loss_scale,
-                            max_norm, result) < 0)
-        return NULL;
+    const double *data = ft_call_operand(call, squares, "squares", NPY_DOUBLE, FT_SHAPE(FT_ANY));
+    NEED(data);
+    float *to = ft_call_reach(call, result, sizeof result, true);
+    NEED(to &&
+         RUN(clip, data, (int32_t)ft_operand_size(squares, 0), loss_scale, max_norm, to) == 0);
     return Py_BuildValue("ff", result[0], result[1]);
 }
 
@@ -158,17 +163,22 @@ FT_OPERATIONS_METHOD(adamw)
         const char *name = i == SHADOW ? "shadow" : names[i];
         ft_precision precision = FT_FLOAT32;
         if (i == SHADOW) {
-            if (ft_operations_precision(self, operands[i], name, &shadow_precision) < 0)
+            if (ft_operations_precision(call->self, operands[i], name, &shadow_precision) < 0)
                 return NULL;
+            if (shadow_precision == FT_FLOAT32)
+                return PyErr_Format(PyExc_TypeError,
+                                    "shadow must be an array of uint16, for bfloat16, or float16");
             precision = shadow_precision;
         }
-        data[i] = flat_operand(operands[i], name, precision, flags, i != 1, &count[i], &rows);
+        data[i] = flat_operand(call, operands[i], name, precision, flags, i != 1, &count[i], &rows);
         if (data[i] == NULL)
             return NULL;
         if (count[i] != count[0])
             return PyErr_Format(PyExc_ValueError, "%s has %zu elements, but parameter has %zu",
                                 name, count[i], count[0]);
     }
+    const float *factor = ft_call_reach(call, &scale, sizeof scale, false);
+    NEED(factor);
     const ft_adamw_operands o = {.count = count[0],
                                  .parameter = data[0],
                                  .gradient = data[1],
@@ -176,9 +186,9 @@ FT_OPERATIONS_METHOD(adamw)
                                  .moment2 = data[3],
                                  .shadow = data[SHADOW],
                                  .shadow_precision = shadow_precision,
-                                 .scale = &scale,
+                                 .scale = factor,
                                  .rows = rows};
-    if (RUN(self, adamw, &a, &o) < 0)
+    if (RUN(adamw, &a, &o) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -189,20 +199,16 @@ FT_OPERATIONS_METHOD(cast)
     PyObject *x;
     const char *name;
     ft_precision precision;
-    ft_results results = {0};
     if (!PARSE("Os", &x, &name) || ft_operand_parse_precision(name, &precision) < 0 ||
-        ft_operations_take(self, precision) < 0)
+        ft_operations_take(call->self, precision) < 0)
         return NULL;
     const float *from = F32(x, "x", FT_ANY);
     NEED(from);
     npy_intp count = ft_operand_size(x, 0);
     void *to = NEW(precision, count);
     NEED(to);
-    NEED(RUN(self, cast, precision, (size_t)count, from, to) == 0);
-    return ft_results_take(&results);
-error:
-    ft_results_drop(&results);
-    return NULL;
+    NEED(RUN(cast, precision, (size_t)count, from, to) == 0);
+    return ft_call_results(call);
 }
 
 FT_OPERATIONS_METHOD(zero_rows)
@@ -213,8 +219,8 @@ FT_OPERATIONS_METHOD(zero_rows)
     ft_rows rows;
     if (!PARSE("O|O", &x, &flags))
         return NULL;
-    float *data = flat_operand(x, "x", FT_FLOAT32, flags, 1, &count, &rows);
-    if (data == NULL || RUN(self, zero_rows, data, count, rows) < 0)
+    float *data = flat_operand(call, x, "x", FT_FLOAT32, flags, 1, &count, &rows);
+    if (data == NULL || RUN(zero_rows, data, count, rows) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

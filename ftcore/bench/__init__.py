@@ -10,4 +10,5 @@ limit.py      the least time that a step can take on this machine
 machine.py    processors, versions, load
 figures.py    medians and quartiles
 report.py     the tables
+gpu.py        the same on a GPU: what is measured there, and its table
 """

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import importlib.util
 import json
 import os
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ftcore import _core
-from ftcore.bench import limit, machine, measures, models, report, texts
+from ftcore.bench import gpu, limit, machine, measures, models, report, texts
 from ftcore.bench.side import WARM_UP_STEPS
 from ftcore.command_line import CommandError, count
 
@@ -21,8 +22,16 @@ _COMPARED = ("torch", "transformers", "accelerate", "datasets")
 _PRECISIONS = {
     "float32": ("float32",),
     "bfloat16": ("bfloat16",),
+    "float16": ("float16",),
     "both": ("float32", "bfloat16"),
 }
+_PRESETS = {
+    "mrpc-8": ("bert-base", 8, None),
+    "mrpc-32": ("bert-base", 32, None),
+    "large-512": ("bert-large", 8, 512),
+}
+"""Model, batch size and length (None: MRPC's)."""
+_STEPS = {"cpu": 10, "cuda": gpu.STEPS}
 _EVALUATION_SHARE = 9
 """MRPC has nine rows to train on for one to evaluate on."""
 
@@ -65,6 +74,19 @@ def add_command(commands: Any) -> None:
         ),
     )
     bench.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where both sides train (default: cpu); on a GPU only the step is measured, its "
+        "throughput, its first time and its memory",
+    )
+    bench.add_argument(
+        "--preset",
+        choices=_PRESETS,
+        help="instead of --model, --batch-size and --length: BERT-base over MRPC's lengths in "
+        "batches of 8 or 32, or BERT-large over 512 tokens in batches of 8",
+    )
+    bench.add_argument(
         "--model",
         default="bert-base",
         metavar="NAME",
@@ -88,11 +110,15 @@ def add_command(commands: Any) -> None:
         "--precision",
         choices=_PRECISIONS,
         default="both",
-        help="of the step, its memory and evaluation, on both sides (default: both)",
+        help="of the step, its memory and evaluation, on both sides (default: both, float32 and "
+        "bfloat16; on GPUs that are older than bfloat16, float32 and float16)",
     )
     bench.add_argument("--rounds", type=count, default=4, metavar="N", help="default: 4")
     bench.add_argument(
-        "--steps", type=count, default=10, metavar="N", help="timed in a round (default: 10)"
+        "--steps",
+        type=count,
+        metavar="N",
+        help="timed in a round (default: {cpu}; on a GPU {cuda})".format_map(_STEPS),
     )
     bench.add_argument(
         "--rows",
@@ -104,7 +130,6 @@ def add_command(commands: Any) -> None:
     bench.add_argument(
         "--only",
         type=_measures,
-        default=list(measures.NAMES),
         metavar="NAME,...",
         help=f"measure these alone, of {', '.join(measures.NAMES)}",
     )
@@ -113,6 +138,11 @@ def add_command(commands: Any) -> None:
     )
     bench.add_argument(
         "--profile", action="store_true", help="show where the step's time goes, by operation"
+    )
+    bench.add_argument(
+        "--compile",
+        action="store_true",
+        help="on a GPU: measure Hugging Face with torch.compile too",
     )
     bench.add_argument(
         "--json",
@@ -126,6 +156,10 @@ def add_command(commands: Any) -> None:
 def run_bench(options: argparse.Namespace) -> None:
     """Prepare model and rows, measure, report."""
     _check_output(options.json)
+    _complete(options)
+    if options.device == "cuda":
+        run_on_gpu(options)
+        return
     threads = _threads(options.threads)
     described = machine.describe()
     with (
@@ -138,19 +172,76 @@ def run_bench(options: argparse.Namespace) -> None:
             **_measure(options, threads, pathlib.Path(folder)),
         }
     report.show(result)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    _write(options.json, result)
 
 
-def _measure(options: argparse.Namespace, threads: int, scratch: pathlib.Path) -> dict[str, Any]:
-    model = models.find(options.model, scratch)
-    last = WARM_UP_STEPS + options.steps
-    needed = options.batch_size * last
-    if options.rows < needed:
-        raise CommandError(
-            f"--rows {options.rows} is too few: {last} steps of {options.batch_size} rows (two of "
-            f"them to warm up) need {needed}"
+def run_on_gpu(options: argparse.Namespace) -> None:
+    """The same where both sides train on a GPU."""
+    chosen, info = gpu.find_gpu()
+    threads = _threads(options.threads)
+    precisions = gpu.precisions_of(chosen, options.precision)
+    libraries = ["ftcore"]
+    if _can_compare():
+        libraries += ["transformers", *([gpu.COMPILED] if options.compile else [])]
+    with tempfile.TemporaryDirectory(prefix="ftcore-bench-") as folder, _quiet_hub():
+        work = _prepare(options, pathlib.Path(folder))
+        lengths = [len(row) for row in work.ids]
+        flops = gpu.flops_of_step(work.model.config.core(), lengths, options.batch_size)
+        samples, absent = gpu.measure(
+            libraries, precisions, threads, options.rounds, options.steps, work.settings, chosen
         )
+    result = {
+        "machine": {
+            "GPU": chosen.name,
+            **{name: library.version for name, library in info.libraries.items()},
+            **machine.describe(),
+        },
+        "model": work.model.title,
+        "batch_size": options.batch_size,
+        "length": options.length or "mrpc",
+        "rounds": options.rounds,
+        "steps": options.steps,
+        "flops": flops,
+        "absent": absent,
+        "measures": gpu.result(samples, precisions, chosen, flops, options.batch_size),
+    }
+    gpu.show(result)
+    _write(options.json, result)
+
+
+def _complete(options: argparse.Namespace) -> None:
+    """Gives options that depend on others their values; refuses those that do not go together."""
+    if options.preset:
+        options.model, options.batch_size, options.length = _PRESETS[options.preset]
+    if options.device == "cuda":
+        given = {"--only": options.only, "--busy": options.busy, "--profile": options.profile}
+        for name in (name for name, value in given.items() if value):
+            raise CommandError(f"{name} is for --device cpu")
+    elif options.compile:
+        raise CommandError("--compile is for --device cuda")
+    elif options.precision == "float16":
+        raise CommandError("--precision float16 is for --device cuda")
+    options.only = options.only or list(measures.NAMES)
+    options.steps = options.steps or _STEPS[options.device]
+
+
+def _write(path: pathlib.Path | None, result: dict[str, Any]) -> None:
+    if path:
+        path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+@dataclasses.dataclass
+class _Work:
+    """What both sides do: the model, its rows' texts and token ids, and settings of `Side`."""
+
+    model: models.Model
+    texts: dict[str, texts.Texts]
+    ids: list[list[int]]
+    settings: dict[str, Any]
+
+
+def _prepare(options: argparse.Namespace, scratch: pathlib.Path) -> _Work:
+    model = models.find(options.model, scratch)
     positions = model.config.max_position_embeddings
     if options.length is not None and options.length > positions:
         raise CommandError(f"--length {options.length}: {model.title} takes at most {positions}")
@@ -161,7 +252,26 @@ def _measure(options: argparse.Namespace, threads: int, scratch: pathlib.Path) -
     ids = model.tokenizer(
         made["train"]["first"], made["train"]["second"], truncation=True, max_length=max_length
     )["input_ids"]
-    batch = limit.typical_batch(ids, options.batch_size, WARM_UP_STEPS, last)
+    settings = {
+        "model": model.path,
+        "texts": str(path),
+        "max_length": max_length,
+        "batch_size": options.batch_size,
+    }
+    return _Work(model, made, ids, settings)
+
+
+def _measure(options: argparse.Namespace, threads: int, scratch: pathlib.Path) -> dict[str, Any]:
+    last = WARM_UP_STEPS + options.steps
+    needed = options.batch_size * last
+    if options.rows < needed:
+        raise CommandError(
+            f"--rows {options.rows} is too few: {last} steps of {options.batch_size} rows (two of "
+            f"them to warm up) need {needed}"
+        )
+    work = _prepare(options, scratch)
+    model, made = work.model, work.texts
+    batch = limit.typical_batch(work.ids, options.batch_size, WARM_UP_STEPS, last)
     core = model.config.core()
     plan = measures.Plan(
         names=options.only,
@@ -171,12 +281,7 @@ def _measure(options: argparse.Namespace, threads: int, scratch: pathlib.Path) -
         rounds=options.rounds,
         steps=options.steps,
         busy=options.busy,
-        settings={
-            "model": model.path,
-            "texts": str(path),
-            "max_length": max_length,
-            "batch_size": options.batch_size,
-        },
+        settings=work.settings,
         products=limit.measured_products(core, batch) if _has_onednn() else [],
     )
     samples = measures.measure(plan)

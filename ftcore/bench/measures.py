@@ -50,7 +50,7 @@ class Samples:
         try:
             values = call()
         except Refused as refusal:
-            if not key.endswith("bfloat16"):
+            if not key.endswith("float16"):
                 raise CommandError(f"{library} refused to {key}: {refusal}") from refusal
             self.refusals.setdefault(key, {})[library] = str(refusal)
             return
@@ -84,7 +84,7 @@ def measure(plan: Plan) -> Samples:
         for number in range(plan.rounds):
             # Whoever goes first in one round goes last in the next.
             _measure_round(plan, samples, sides if number % 2 == 0 else sides[::-1])
-            _say(f"round {number + 1} of {plan.rounds} is done")
+            say(f"round {number + 1} of {plan.rounds} is done")
     samples.loads.append(machine.load())
     return samples
 
@@ -100,7 +100,7 @@ def _measure_memory(plan: Plan, samples: Samples) -> None:
                     return side.ask("peak_memory")
 
                 samples.take(f"memory_{precision}", library, peak)
-    _say("memory is done")
+    say("memory is done")
 
 
 def _measure_round(plan: Plan, samples: Samples, sides: Sequence[Process]) -> None:
@@ -150,5 +150,5 @@ def profile(plan: Plan) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _say(what: str) -> None:
+def say(what: str) -> None:
     print(f"ftcore: {what}", file=sys.stderr, flush=True)

@@ -58,7 +58,11 @@ class Process:
             stderr=self._errors,
             text=True,
             # What it leaves behind where it is killed goes with the folder of the texts.
-            env={**environment(library, threads), "TMPDIR": os.path.dirname(settings["texts"])},
+            env={
+                **environment(library, threads),
+                "TMPDIR": os.path.dirname(settings["texts"]),
+                **settings.get("environment", {}),
+            },
         )
         self.pid = self._process.pid
 

@@ -46,8 +46,8 @@ def show(result: dict[str, Any]) -> None:
     print(
         f"{result['model']}, batch {result['batch_size']}, "
         f"{'MRPC lengths' if result['length'] == 'mrpc' else 'length ' + str(result['length'])} "
-        f"({result['tokens']} tokens a step); {_plural(result['threads'], 'thread')}, "
-        f"{_plural(result['rounds'], 'round')} of {_plural(result['steps'], 'step')}; "
+        f"({result['tokens']} tokens a step); {plural(result['threads'], 'thread')}, "
+        f"{plural(result['rounds'], 'round')} of {plural(result['steps'], 'step')}; "
         f"load average {load['least']:.1f} to {load['most']:.1f}\n"
     )
     _show_measures(result)
@@ -82,10 +82,10 @@ def _show_measures(result: dict[str, Any]) -> None:
                 refusals.setdefault((library, figures["refused"]), []).append(what)
         if "ftcore" not in sides or "refused" in sides["ftcore"]:
             continue
-        row = [what, _spread(sides["ftcore"], unit, factor)]
+        row = [what, spread(sides["ftcore"], unit, factor)]
         if compared:
             theirs = sides.get("transformers", {"refused": ""})
-            row.append("-" if "refused" in theirs else _spread(theirs, unit, factor))
+            row.append("-" if "refused" in theirs else spread(theirs, unit, factor))
             row.append(f"{sides['ratio']:.2f}" if "ratio" in sides else "-")
         rows.append(row)
     print_table(header, rows)
@@ -121,21 +121,21 @@ def _described(key: str, result: dict[str, Any]) -> tuple[str, str, float]:
         "import": ("import", "s", 1.0),
         "tokenize": (f"tokenize {rows['train']} pairs", "ms", 1e3),
         "map": (f"Dataset.map over {rows['train']} pairs", "ms", 1e3),
-        "collate": (f"collate {_plural(result['batch_size'], 'row')}", "µs", 1e6),
+        "collate": (f"collate {plural(result['batch_size'], 'row')}", "µs", 1e6),
         "step": ("train step", "ms", 1e3),
         "busy_step": ("train step beside a busy process", "ms", 1e3),
-        "evaluate": (f"evaluate {_plural(rows['evaluation'], 'row')}", "s", 1.0),
+        "evaluate": (f"evaluate {plural(rows['evaluation'], 'row')}", "s", 1.0),
         "memory": ("peak memory of training", "GiB", 2.0**-30),
     }[name or key]
     return (f"{what}, {precision}" if name else what), unit, factor
 
 
-def _spread(figures: Summary, unit: str, factor: float) -> str:
-    median, low, high = (_number(factor * figures[k]) for k in ("median", "low", "high"))
+def spread(figures: Summary, unit: str, factor: float) -> str:
+    median, low, high = (number(factor * figures[k]) for k in ("median", "low", "high"))
     return f"{median} {unit}" + (f" ({low} to {high})" if figures["count"] > 1 else "")
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits, and never an exponent."""
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
@@ -148,12 +148,12 @@ def _show_limit(result: dict[str, Any]) -> None:
             (
                 precision,
                 f"{figures['ratio']:.2f}",
-                f"{_number(1e3 * step)} ms ({_number(1e3 * step / result['tokens'])} ms a token)",
-                f"{_number(1e3 * figures['seconds'])} ms",
-                f"{_number(1e-9 * figures['flops'])} G at "
-                f"{_number(1e-9 * figures['flops_per_second'])} G/s",
-                f"{_number(1e-9 * figures['adamw_bytes'])} GB at "
-                f"{_number(1e-9 * figures['bytes_per_second'])} GB/s",
+                f"{number(1e3 * step)} ms ({number(1e3 * step / result['tokens'])} ms a token)",
+                f"{number(1e3 * figures['seconds'])} ms",
+                f"{number(1e-9 * figures['flops'])} G at "
+                f"{number(1e-9 * figures['flops_per_second'])} G/s",
+                f"{number(1e-9 * figures['adamw_bytes'])} GB at "
+                f"{number(1e-9 * figures['bytes_per_second'])} GB/s",
             )
         )
     header = ("step / limit", "ratio", "step", "limit", "operations", "AdamW's bytes")
@@ -172,9 +172,9 @@ def _show_profile(precision: str, profile: dict[str, Any], sequences: int) -> No
         (
             line.name,
             f"{line.calls / steps:g}" if line.calls else "",
-            _number(1e3 * line.seconds / steps),
+            number(1e3 * line.seconds / steps),
             f"{line.seconds / whole:.1%}",
-            _number(1e-9 * line.flops / line.seconds) if line.flops else "",
+            number(1e-9 * line.flops / line.seconds) if line.flops else "",
         )
         for line in (
             *lines,
@@ -216,5 +216,5 @@ def _profile_lines(profile: dict[str, Any], sequences: int) -> list[_Line]:
     return [*shown, others] if others.calls else shown
 
 
-def _plural(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,6 +6,7 @@ each with a line: {"result": ...}, or {"error": type's name, "message": ...}.
 """
 
 import contextlib
+import gc
 import importlib
 import itertools
 import json
@@ -26,7 +27,8 @@ class Side:
     """One library over the rows of a file, through the names that both have.
 
     settings: "library" ("ftcore" or "transformers"), "model" (for from_pretrained), "texts" (a JSON
-    file: {"train" and "evaluation": {"first", "second", "label"}}), "max_length", "batch_size".
+    file: {"train" and "evaluation": {"first", "second", "label"}}), "max_length", "batch_size",
+    and where it trains on a GPU "gpu": true and "compile": whether torch compiles the model.
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -34,6 +36,8 @@ class Side:
         self.model_path = settings["model"]
         self.batch_size = settings["batch_size"]
         self.max_length = settings["max_length"]
+        self.gpu = settings.get("gpu", False)
+        self.compile = settings.get("compile", False)
         with open(settings["texts"], encoding="utf-8") as file:
             self.texts = json.load(file)
         self.tokenizer = self.library.AutoTokenizer.from_pretrained(self.model_path)
@@ -112,7 +116,9 @@ class Side:
                 per_device_train_batch_size=self.batch_size,
                 per_device_eval_batch_size=self.batch_size,
                 bf16=precision == "bfloat16",
-                use_cpu=True,
+                fp16=precision == "float16",
+                use_cpu=not self.gpu,
+                **({"torch_compile": True} if self.compile else {}),
                 disable_tqdm=True,
                 logging_strategy="no",
                 save_strategy="no",
@@ -155,6 +161,67 @@ class Side:
                     return [int(line.split()[1]) * 1024]
         return [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]
 
+    def gpu_train(self, precision: str, warm_up: int, steps: int) -> dict[str, float]:
+        """A training run on the GPU. "first_step": seconds from its beginning to the end of the
+        first step; "step": seconds of each of the `steps` behind the warm-up, which are timed as a
+        whole, so that nothing is waited for between them; "gpu_memory": bytes at most."""
+        side, ends, last = self, {}, warm_up + steps
+        running: list[Any] = []
+
+        class Clock(self.library.TrainerCallback):  # type: ignore[misc, name-defined]
+            def on_step_end(self, arguments: Any, state: Any, *others: Any, **options: Any) -> None:
+                if state.global_step in (1, warm_up, last):
+                    side.wait(running[0])
+                    ends[state.global_step] = time.perf_counter()
+
+        self.begin_memory()
+        with self.trainer(precision, last, [Clock()]) as trainer:
+            running.append(trainer)
+            start = time.perf_counter()
+            trainer.train()
+            memory = self.gpu_memory()
+        del trainer
+        running.clear()
+        self.release_memory()
+        return {
+            "first_step": ends[1] - start,
+            "step": (ends[last] - ends[warm_up]) / steps,
+            "gpu_memory": memory,
+        }
+
+    def check_gpu(self) -> str:
+        """The version of CUDA that the side runs on. ValueError: it does not see a GPU."""
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError(f"torch {torch.__version__} sees no GPU here")
+        return str(torch.version.cuda)
+
+    def wait(self, trainer: Any) -> None:
+        """Returns when the GPU has done all that the trainer asked for."""
+        import torch
+
+        torch.cuda.synchronize()
+
+    def begin_memory(self) -> None:
+        """What `gpu_memory` says counts from here on."""
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+    def gpu_memory(self) -> int:
+        """The bytes of the GPU's memory that tensors have taken at most."""
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+
+    def release_memory(self) -> None:
+        """Leaves the GPU's memory to the other side."""
+        import torch
+
+        gc.collect()
+        torch.cuda.empty_cache()
+
 
 class FtcoreSide(Side):
     """ftcore's side, which also says what the machine can do, and where a step's time goes."""
@@ -181,16 +248,17 @@ class FtcoreSide(Side):
 
         model = self.library.AutoModelForSequenceClassification.from_pretrained(self.model_path)
         core = _core.Model(model.config.core(), profile=True)
+        core.copy_state(model.core)
         core.precision = precision
-        parameters = core.parameters()
-        for index in range(len(parameters)):
-            core.parameter(index)[...] = model.core.parameter(index)
         collator = self.library.DataCollatorWithPadding(tokenizer=self.tokenizer)
         loader = make_loader(model, self.tokenized("train"), collator, self.batch_size)
         loader.check(needs_labels=True)
         core.problem_type = model.core.problem_type
         batches = loader.batches(_core.shuffled_order(loader.rows, 42))
-        groups, group_of = [(5e-5, 0.9, 0.999, 1e-8, 0.0)], np.zeros(len(parameters), np.int32)
+        groups, group_of = (
+            [(5e-5, 0.9, 0.999, 1e-8, 0.0)],
+            np.zeros(len(core.parameters()), np.int32),
+        )
 
         def run(first: int, count: int) -> float:
             start = time.perf_counter()
@@ -207,6 +275,31 @@ class FtcoreSide(Side):
             if calls > calls_before:
                 operations.append([name, shape, calls - calls_before, total - total_before])
         return {"steps": steps, "seconds": seconds, "operations": operations}
+
+    def check_gpu(self) -> str:
+        found = self.library.device_info()
+        if found.default_device == "cpu":
+            raise ValueError(str(found))
+        return str(found.libraries["driver"].version)
+
+    def wait(self, trainer: Any) -> None:
+        # What is read of a GPU's memory is what is there when all before it is done.
+        core = trainer.model.core
+        core.parameter(len(core.parameters()) - 1)
+
+    def begin_memory(self) -> None:
+        from ftcore import _core
+
+        self.free_before = _core.cuda_free_memory(0)
+
+    def gpu_memory(self) -> int:
+        """The bytes of the GPU's memory that are gone since: nothing is given back in a run."""
+        from ftcore import _core
+
+        return self.free_before - _core.cuda_free_memory(0)
+
+    def release_memory(self) -> None:
+        gc.collect()
 
 
 def serve(side: Side) -> None:

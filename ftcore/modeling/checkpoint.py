@@ -79,12 +79,12 @@ def load_weights(
             if name in loaded:
                 raise ValueError(f"{path} holds {name} twice, as {loaded[name]} and as {key}")
             loaded[name] = key
-            target = wanted[name].data
+            target = wanted[name]
             if file.shape(key) != target.shape and ignore_mismatched_sizes:
                 mismatched.append(f"{key} {file.shape(key)} for {target.shape}")
                 continue
             try:
-                file.read_into(key, target)
+                target.write(file.read(key, target.shape))
             except ValueError as error:
                 raise ValueError(_with_advice(error, name, base_prefix)) from error
     fits = {name for name in wanted if name.startswith(base_prefix)}
@@ -147,7 +147,7 @@ def canonical_name(key: str, base_prefix: str, wanted: Mapping[str, Any]) -> str
 
 def save_weights(folder: pathlib.Path, parameters: Iterable[Parameter]) -> None:
     """Writes model.safetensors as transformers does. Raises OSError, the old file then staying."""
-    tensors = ((parameter.name, parameter.data) for parameter in parameters)
+    tensors = [(p.name, p.shape, p.numpy) for p in parameters]
     save_tensors(folder / WEIGHTS_NAME, tensors, {"format": "pt"})
 
 

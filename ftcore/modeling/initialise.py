@@ -28,10 +28,11 @@ def initialise(
     for parameter in parameters:
         name = parameter.name
         if name.endswith(".bias"):
-            parameter.data[...] = 0
+            values = np.zeros(parameter.shape, np.float32)
         elif len(parameter.shape) == 1:
-            parameter.data[...] = 1
+            values = np.ones(parameter.shape, np.float32)
         else:
-            parameter.data[...] = draw_normal(parameter.shape, initializer_range)
+            values = draw_normal(parameter.shape, initializer_range)
             if padding_id is not None and name.endswith(".word_embeddings.weight"):
-                parameter.data[padding_id] = np.float32(0)
+                values[padding_id] = 0
+        parameter.write(values)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from ftcore.devices import resolve_device
 
 _FLOAT32 = ("auto", "float32", "torch.float32")
 _DTYPE = "the model computes in float32; leave it out"
@@ -15,7 +18,6 @@ _LOADING: dict[str, tuple[tuple[str, ...], str]] = {
     "dtype": (_FLOAT32, _DTYPE),
     "torch_dtype": (_FLOAT32, _DTYPE),
     "attn_implementation": (("eager", "sdpa"), "attention is the core's own; leave it out"),
-    "device_map": (("auto", "cpu"), "the model is on the CPU; leave it out"),
     "low_cpu_mem_usage": (("True", "False"), "leave it out"),
     "use_safetensors": (("True",), _PICKLE),
     "return_dict": (("True",), "call the model with return_dict=False"),
@@ -36,6 +38,24 @@ def without_loading_keywords(keywords: dict[str, Any]) -> dict[str, Any]:
     Raises ValueError, which names it, for a value that asks for what is not supported.
     """
     return _without("from_pretrained", keywords, _LOADING)
+
+
+def device_of_map(device_map: Any) -> str:
+    """The one device that transformers' device_map asks for: the CPU where it is None, the default
+    device where it is "auto".
+
+    Raises ValueError for a map of several, RuntimeError for a device that cannot be used.
+    """
+    if isinstance(device_map, Mapping):
+        if set(device_map) != {""}:
+            raise ValueError(
+                f"from_pretrained(device_map={device_map!r}) is not supported: a model is on one "
+                'device, as with {"": "cuda:0"}'
+            )
+        device_map = device_map[""]
+    if device_map is None:
+        return "cpu"
+    return resolve_device(None if device_map == "auto" else device_map)
 
 
 def check_saving_keywords(keywords: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A model's parameter: a name and views into the core's flat arenas."""
+"""A model's parameter: a name and a place in the core's flat arenas."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ class Parameter:
     """One named tensor of a model.
 
     `data` and `grad` are float32 NumPy arrays of `shape` that share the model's memory: writing
-    into them changes the model. `grad` is None until a backward pass has run since the last
-    `zero_grad`. A bfloat16 model rounds its weights anew for each pass while an array of `data` is
-    held, since it may be written to: let go of it.
+    into them changes the model. Where that memory is a GPU's they are copies that cannot be
+    written: assign to `data` and `grad`, or use `torch()`, which shares memory there too. `grad` is
+    None until a backward pass has run since the last `zero_grad`. A model in 16 bits rounds its
+    weights anew for each pass while an array of `data` or a tensor of `torch` is held, since it may
+    be written to: let go of it.
     """
 
     __slots__ = ("_index", "_model", "_shape", "decays", "name")
@@ -54,10 +56,11 @@ class Parameter:
 
     @data.setter
     def data(self, values: Any) -> None:
-        array = as_float32(self.name, values)
-        if array.shape != self.shape:
-            raise ValueError(f"{self.name} has shape {self.shape}, got {array.shape}")
-        self.data[...] = array
+        self.write(self._checked(values))
+
+    def write(self, values: NDArray[Any]) -> None:
+        """Copies an array of this shape into the model."""
+        self._model.core.set_parameter(self._index, values)
 
     @property
     def grad(self) -> NDArray[np.float32] | None:
@@ -65,6 +68,29 @@ class Parameter:
         if not self._model.has_gradients:
             return None
         return self._model.core.gradient(self._index)
+
+    @grad.setter
+    def grad(self, values: Any) -> None:
+        """Copies a NumPy array or a torch tensor into the gradient that a backward has left.
+
+        Raises RuntimeError where there is none; otherwise as for `data`.
+        """
+        if not self._model.has_gradients:
+            raise RuntimeError(
+                f"{self.name} has no gradient that could be replaced: call backward() first"
+            )
+        self._model.core.set_gradient(self._index, self._checked(values))
+
+    def _checked(self, values: Any) -> NDArray[np.float32]:
+        array = as_float32(self.name, values)
+        if array.shape != self.shape:
+            raise ValueError(f"{self.name} has shape {self.shape}, got {array.shape}")
+        return array
+
+    @property
+    def device(self) -> Any:
+        """The model's device."""
+        return self._model.device
 
     @property
     def requires_grad(self) -> bool:
@@ -84,14 +110,39 @@ class Parameter:
         return math.prod(self.shape)
 
     def numpy(self) -> NDArray[np.float32]:
-        """`data`: float32 `shape`, sharing the model's memory."""
+        """`data`: float32 `shape`."""
         return self.data
 
     def torch(self) -> Any:
-        """A torch tensor, float32 `shape`, sharing the model's memory."""
+        """A torch tensor on the model's device, float32 `shape`, sharing the model's memory.
+
+        Raises RuntimeError where torch itself cannot use the GPU: take `numpy()`.
+        """
         import torch
 
-        return torch.from_numpy(self.data)
+        if self._model.core.device == "cpu":
+            return torch.from_numpy(self.data)
+        if not torch.cuda.is_available():
+            raise RuntimeError(
+                f"{self.name} is on {self._model.core.device}, which this torch cannot use: "
+                "numpy() gives a copy"
+            )
+        return torch.from_dlpack(self)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._model.core.dlpack_device()
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        if copy or dl_device not in (None, self.__dlpack_device__()):
+            raise BufferError(f"{self.name} is shared as it is: no copy, no other device")
+        return self._model.core.parameter_dlpack(self._index, stream, max_version)
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self.shape})"

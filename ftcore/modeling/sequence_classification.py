@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import pathlib
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftcore import _core
+from ftcore.devices import resolve_device
 from ftcore.hub import HUB_OPTIONS
 from ftcore.modeling.checkpoint import as_float32, load_weights, save_weights
 from ftcore.modeling.config import (
@@ -24,13 +26,20 @@ from ftcore.modeling.config import (
     load_config,
 )
 from ftcore.modeling.initialise import initialise
-from ftcore.modeling.keywords import check_saving_keywords, without_loading_keywords
+from ftcore.modeling.keywords import (
+    check_saving_keywords,
+    device_of_map,
+    without_loading_keywords,
+)
 from ftcore.modeling.output import Loss, SequenceClassifierOutput
 from ftcore.modeling.parameter import Parameter
 from ftcore.seeding import dropout_seed
 from ftcore.storage import sync_folder
 
+logger = logging.getLogger(__name__)
+
 Array = NDArray[Any]
+_NUMBER_TYPES = ("float32", "float16", "bfloat16", "float64")
 
 
 class KeysOfState(NamedTuple):
@@ -64,7 +73,8 @@ class SequenceClassifier:
         initialise(list(self.parameters()), config.initializer_range, config.pad_token_id)
 
     def _build(self, config: PretrainedConfig, dropout: tuple[int, int] | None = None) -> None:
-        """Makes the core, its weights unset; `dropout`: the seed and the runs to go on from."""
+        """Makes the core, on the CPU, its weights unset; `dropout`: the seed and the runs to go on
+        from."""
         config = as_config(config)
         if not isinstance(config, self.config_class):
             raise TypeError(
@@ -72,7 +82,9 @@ class SequenceClassifier:
                 f"got {type(config).__name__}"
             )
         self.config = config
-        self.core = _core.Model(config.core())
+        self._core_config = config.core()  # whatever becomes of the configuration
+        self.core = _core.Model(self._core_config)
+        self._threads = 0
         if config.problem_type is not None:
             self.core.problem_type = config.problem_type
         self.training = True
@@ -102,20 +114,24 @@ class SequenceClassifier:
         *,
         config: Any = None,
         ignore_mismatched_sizes: bool = False,
+        device_map: Any = None,
         **kwargs: Any,
     ) -> SequenceClassifier:
-        """Loads a model of a folder or of the hub, in evaluation mode.
+        """Loads a model of a folder or of the hub, in evaluation mode, on the CPU or the one device
+        that `device_map` names ("auto": a GPU, if one will do).
 
         Weights the file lacks (a new classifier) are initialised as Hugging Face does after the
         same seed. `kwargs` are fields of the configuration (num_labels, id2label, label2id,
         problem_type, dropouts) and options of the hub (revision, token, cache_dir, ...); those of
-        transformers that ask for what happens anyway (dtype="float32", device_map="cpu", ...) do
-        nothing. `config` may be transformers'.
+        transformers that ask for what happens anyway (dtype="float32", ...) do nothing. `config`
+        may be transformers'.
 
         Raises OSError where files are missing, ValueError for files that are damaged or of another
-        model or for a configuration or keyword that is not supported, TypeError for unknown ones.
+        model or for a configuration or keyword that is not supported, TypeError for unknown ones,
+        RuntimeError for a device that cannot be used.
         """
         kwargs = without_loading_keywords(kwargs)
+        device = device_of_map(device_map)
         if config is None:
             config = cls.config_class.from_pretrained(pretrained_model_name_or_path, **kwargs)
         elif unknown := [key for key in kwargs if key not in HUB_OPTIONS]:
@@ -137,7 +153,7 @@ class SequenceClassifier:
             model.config.pad_token_id,
         )
         report.log(cls.__name__, os.fspath(pretrained_model_name_or_path))
-        return model.eval()
+        return model.eval().to(device)
 
     # Modes, parameters, state
 
@@ -168,7 +184,8 @@ class SequenceClassifier:
         )
 
     def state_dict(self) -> dict[str, NDArray[np.float32]]:
-        """{name: float32 array}, sharing the model's memory: copy what is to outlive a step."""
+        """{name: float32 array}, sharing the model's memory: copy what is to outlive a step. Where
+        that is a GPU's they are copies."""
         return {parameter.name: parameter.data for parameter in self._parameters}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> KeysOfState:
@@ -189,17 +206,15 @@ class SequenceClassifier:
                     f"{name} has shape {array.shape}, but the model's is {wanted[name].shape}"
                 )
         for name, array in arrays.items():
-            wanted[name].data[...] = array
+            wanted[name].write(array)
         return KeysOfState(missing, unexpected)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients; with set_to_none=False those that are there become zeros."""
         if set_to_none:
             self.core.zero_gradients()
-            return
-        for parameter in self._parameters:
-            if parameter.grad is not None:
-                parameter.grad[...] = 0
+        else:
+            self.core.clear_gradients()
 
     @property
     def has_gradients(self) -> bool:
@@ -213,18 +228,45 @@ class SequenceClassifier:
 
     @property
     def device(self) -> Any:
-        """The CPU: a torch.device where torch is loaded, else "cpu"."""
+        """Where the model is, such as cuda:0: a torch.device where torch is loaded, else a str."""
         torch = sys.modules.get("torch")
-        return "cpu" if torch is None else torch.device("cpu")
+        return self.core.device if torch is None else torch.device(self.core.device)
 
     def to(self, device: Any) -> SequenceClassifier:
-        """Accepts the CPU. Raises ValueError for any other device or a type of number."""
-        if str(device) != "cpu":
+        """Moves the model to "cpu", "cuda", "cuda:1", a GPU's number or a torch.device.
+
+        Weights, gradients and an optimizer's moments move along; arrays and tensors that share the
+        model's memory stay behind, with memory that is no longer the model's. Returns the model.
+
+        Raises RuntimeError for a device that cannot be used, MemoryError where it has no room,
+        ValueError for a type of number; the model is then what it was. None: no move, as in torch.
+        """
+        if device is None:
+            return self
+        if str(device).startswith("torch.") or device in _NUMBER_TYPES:
             raise ValueError(
-                f".to({str(device)!r}) is not supported: ftcore computes on the CPU in float32; "
-                'keep the model and its inputs on "cpu"'
+                f".to({str(device)!r}) is not supported: weights are float32; for passes in 16 "
+                "bits use torch.autocast, or bf16=True or fp16=True in TrainingArguments"
             )
+        name = resolve_device(device)
+        if name != self.core.device:
+            self.leave_autocast()
+            if self.core.device == "cpu":
+                self._threads = self.core.threads
+            backend, threads = ("auto", self._threads) if name == "cpu" else (name, 0)
+            core = _core.Model(self._core_config, backend, threads)
+            core.copy_state(self.core)
+            self.core = core
+            self.forget_run()
         return self
+
+    def cuda(self, device: Any = None) -> SequenceClassifier:
+        """Moves the model to a GPU, by default the first that will do; see `to`."""
+        return self.to("cuda" if device is None else device)
+
+    def cpu(self) -> SequenceClassifier:
+        """Moves the model to the CPU; see `to`."""
+        return self.to("cpu")
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Writes config.json and model.safetensors, which transformers loads too.
@@ -262,7 +304,9 @@ class SequenceClassifier:
 
         input_ids, attention_mask, token_type_ids, position_ids: [batch, length] integers (NumPy,
         lists or torch). labels: [batch] integers for one label of several, [batch] numbers for
-        regression (num_labels=1), [batch, num_labels] numbers for several labels at once.
+        regression (num_labels=1), [batch, num_labels] numbers for several labels at once. Tensors
+        may be on any device: batches are packed on the CPU, whose copy goes to the model's device.
+        The output's tensors are on that of the input's.
 
         Raises ValueError for shapes, ids or labels out of range or sequences too long, TypeError
         for arguments that are not supported.
@@ -280,9 +324,11 @@ class SequenceClassifier:
         if any(_is_tensor(value) for value in inputs):
             from ftcore.modeling import torch_bridge
 
-            self._follow_autocast(torch_bridge.autocast_precision())
+            self._follow_autocast(torch_bridge.autocast_precision(self.core.device))
             run, loss, logits = self.run(batch, torch_bridge.grad_enabled())
-            output = SequenceClassifierOutput(*torch_bridge.to_tensors(self, run, loss, logits))
+            device = next(value.device for value in inputs if _is_tensor(value))
+            tensors = torch_bridge.to_tensors(self, run, loss, logits, device)
+            output = SequenceClassifierOutput(*tensors)
         else:
             self._follow_autocast(None)
             run, loss, logits = self.run(batch, wants_gradient=labels is not None)
@@ -387,7 +433,8 @@ class SequenceClassifier:
     def __reduce__(self) -> Any:
         # Copies and pickles have memory of their own; gradients and moments are not in them.
         dropout = (self._dropout_seed, self._runs)
-        return _restore, (type(self), self.config, self.state_dict(), self.training, dropout)
+        state = (self.state_dict(), self.training, dropout, self.core.device)
+        return _restore, (type(self), self.config, *state)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.num_parameters():,} parameters)"
@@ -444,7 +491,7 @@ class AutoModelForSequenceClassification:
         cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
     ) -> SequenceClassifier:
         """See `SequenceClassifier.from_pretrained`."""
-        own = ("config", "ignore_mismatched_sizes")
+        own = ("config", "ignore_mismatched_sizes", "device_map")
         kwargs = without_loading_keywords(kwargs)
         config = kwargs.get("config")
         if config is not None:
@@ -479,11 +526,16 @@ def _restore(
     weights: Mapping[str, NDArray[np.float32]],
     training: bool,
     dropout: tuple[int, int],
+    device: str = "cpu",
 ) -> SequenceClassifier:
     """Undoes __reduce__."""
     model = cls.__new__(cls)
     model._build(copy.deepcopy(config), dropout)
     model.load_state_dict(weights)
+    try:
+        model.to(device)
+    except RuntimeError as error:
+        logger.warning("a model of %s is loaded on the CPU: %s", device, error)
     return model.train(training)
 
 
@@ -493,11 +545,11 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _as_array(value: Any) -> Array:
-    """A NumPy array of lists, arrays, or torch tensors on the CPU."""
+    """A NumPy array of lists, arrays, or torch tensors."""
     if _is_tensor(value):
-        if value.device.type != "cpu":
-            raise ValueError(f"inputs must be on the CPU, not on {value.device}: call .cpu() first")
-        return value.detach().numpy()
+        if value.device.type not in ("cpu", "cuda"):
+            raise ValueError(f"inputs must be on the CPU or a GPU, not on {value.device}")
+        return value.detach().cpu().numpy()
     try:
         return np.asarray(value)
     except ValueError as error:

@@ -16,21 +16,25 @@ class _Step(torch.autograd.Function):
     """(loss, logits) of a forward pass that has been run, whose backward is the core's."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Any, model: Any, run: int, loss: Any, logits: Any) -> Any:
+    def forward(
+        ctx: Any, anchor: Any, model: Any, run: int, loss: Any, logits: Any, device: Any
+    ) -> Any:
         ctx.model, ctx.run = model, run
         ctx.set_materialize_grads(False)
-        tensor = torch.from_numpy(logits)
-        if loss is None:
-            return None, tensor
-        return torch.tensor(loss, dtype=torch.float32), tensor
+        return _tensors(loss, logits, device)
 
     @staticmethod
     def backward(ctx: Any, dloss: Any, dlogits: Any) -> Any:
         scale = 0.0 if dloss is None else dloss.item()
         if dlogits is not None:
-            dlogits = dlogits.detach().float().contiguous().numpy()
+            dlogits = dlogits.detach().cpu().float().contiguous().numpy()
         ctx.model.backward_of(ctx.run, scale, dlogits)
-        return None, None, None, None, None
+        return None, None, None, None, None, None
+
+
+def _tensors(loss: float | None, logits: NDArray[np.float32], device: Any) -> tuple[Any, Any]:
+    value = None if loss is None else torch.tensor(loss, dtype=torch.float32, device=device)
+    return value, torch.from_numpy(logits).to(device)
 
 
 def grad_enabled() -> bool:
@@ -38,27 +42,33 @@ def grad_enabled() -> bool:
     return torch.is_grad_enabled()
 
 
-def autocast_precision() -> str | None:
-    """What the surrounding torch.autocast asks for on the CPU; None outside of one.
+def autocast_precision(device: str) -> str | None:
+    """What the surrounding torch.autocast asks for on a kind of device; None outside of one.
 
     Raises ValueError for a type that is not supported.
     """
-    if not torch.is_autocast_enabled("cpu"):
+    kind = device.partition(":")[0]
+    if not torch.is_autocast_enabled(kind):
         return None
-    dtype = torch.get_autocast_dtype("cpu")
-    if dtype is not torch.bfloat16:
-        raise ValueError(f"torch.autocast to {dtype} is not supported: use torch.bfloat16")
-    return "bfloat16"
+    dtype = torch.get_autocast_dtype(kind)
+    if dtype is torch.bfloat16:
+        return "bfloat16"
+    if dtype is torch.float16 and kind != "cpu":
+        return "float16"
+    raise ValueError(f"torch.autocast to {dtype} is not supported: use torch.bfloat16")
 
 
 def to_tensors(
-    model: SequenceClassifier, run: int | None, loss: float | None, logits: NDArray[np.float32]
+    model: SequenceClassifier,
+    run: int | None,
+    loss: float | None,
+    logits: NDArray[np.float32],
+    device: Any,
 ) -> tuple[Any, Any]:
-    """(loss, logits) as tensors: float32 [] and [batch, num_labels]; with a graph unless run is
-    None."""
+    """(loss, logits) as tensors on a device: float32 [] and [batch, num_labels]; with a graph
+    unless run is None."""
     if run is None:
-        value = None if loss is None else torch.tensor(loss, dtype=torch.float32)
-        return value, torch.from_numpy(logits)
+        return _tensors(loss, logits, device)
     # torch records the node because one of its inputs wants a gradient; none flows into it.
     anchor = torch.zeros((), requires_grad=True)
-    return _Step.apply(anchor, model, run, loss, logits)
+    return _Step.apply(anchor, model, run, loss, logits, device)

@@ -14,6 +14,7 @@ import math
 import os
 from typing import Any
 
+from ftcore.devices import default_device, why_no_gpu
 from ftcore.optimization import SCHEDULE_NAMES
 from ftcore.scalars import plain_number
 
@@ -28,9 +29,7 @@ _ALTERNATIVES = {
     "optim_args": "set adam_beta1, adam_beta2 and adam_epsilon",
     "optim_target_modules": "all parameters are trained; leave it out",
     "label_smoothing_factor": "train without it",
-    "fp16": "use bf16=True",
-    "fp16_full_eval": "use bf16_full_eval=True",
-    "tf32": "it is a mode of NVIDIA GPUs; leave it out",
+    "tf32": "products of float32 numbers are float32's; use bf16=True or fp16=True",
     "activation_checkpointing": "activations of packed batches are small; lower the batch size",
     "activation_checkpointing_kwargs": "leave it out",
     "gradient_checkpointing": "activations of packed batches are small; lower the batch size",
@@ -272,6 +271,7 @@ class TrainingArguments:
             setattr(self, field.name, plain_number(getattr(self, field.name)))
         self._refuse_unsupported()
         self._check_numbers()
+        self._check_precision()
         self._settle()
 
     def _refuse_unsupported(self) -> None:
@@ -317,9 +317,6 @@ class TrainingArguments:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-        for name in ("bf16", "bf16_full_eval"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         for name in (
             "learning_rate",
             "weight_decay",
@@ -353,6 +350,23 @@ class TrainingArguments:
                 isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32
             ):
                 raise ValueError(f"{name} must be an integer from 0 to 2**32 - 1, got {value!r}")
+
+    def _check_precision(self) -> None:
+        for name in ("bf16", "bf16_full_eval", "fp16", "fp16_full_eval", "use_cpu"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for name in ("fp16", "fp16_full_eval"):
+            if not getattr(self, name):
+                continue
+            other = name.replace("fp", "bf")
+            if getattr(self, other):
+                raise ValueError(f"{name} and {other} cannot both be True")
+            if self.device == "cpu":
+                why = "" if self.use_cpu else f", and {why_no_gpu()}"
+                raise ValueError(
+                    f"TrainingArguments({name}=True) is not supported on the CPU: float16 is for "
+                    f"GPUs{why}; on the CPU use {other}=True"
+                )
 
     def _settle(self) -> None:
         """Turns names into their enumerations, and fills in what follows from the rest."""
@@ -431,10 +445,15 @@ class TrainingArguments:
 
     @property
     def device(self) -> str:
-        """The CPU."""
-        return "cpu"
+        """Where training runs: the first GPU that will do, "cuda:0", or the CPU where there is none
+        or use_cpu is set. Of several GPUs one is used."""
+        return "cpu" if self.use_cpu else default_device()
 
-    n_gpu = 0
+    @property
+    def n_gpu(self) -> int:
+        """How many GPUs are used."""
+        return int(self.device != "cpu")
+
     world_size = 1
     process_index = 0
     local_process_index = 0

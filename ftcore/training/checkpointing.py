@@ -4,6 +4,7 @@
       config.json, model.safetensors   the model, as save_pretrained writes it
       optimizer.safetensors            AdamW's moments: exp_avg.NAME and exp_avg_sq.NAME
       optimizer.json, scheduler.json   their settings and counts
+      scaler.json                      with fp16=True: the scale of the loss
       rng_state.json                   Python's and NumPy's global generators
       trainer_state.json               progress and log history
       training_args.json               the training arguments, for the reader
@@ -16,6 +17,7 @@ same steps as one that was never interrupted. No pickle is written or read.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -27,12 +29,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ftcore.modeling.checkpoint import canonical_name, load_weights, weight_files
+from ftcore.modeling.parameter import Parameter
 from ftcore.modeling.sequence_classification import SequenceClassifier
 from ftcore.optimization import AdamW, LRScheduler
 from ftcore.storage import TensorFile, replace_file, save_tensors, sync_folder
 from ftcore.training.arguments import TrainingArguments
+from ftcore.training.scaling import LossScaler
 from ftcore.training.state import TrainerState
 
 STATE_NAME = "trainer_state.json"
@@ -40,6 +45,7 @@ _ARGUMENTS_NAME = "training_args.json"
 _MOMENTS_NAME = "optimizer.safetensors"
 _OPTIMIZER_NAME = "optimizer.json"
 _SCHEDULER_NAME = "scheduler.json"
+_SCALER_NAME = "scaler.json"
 _RNG_NAME = "rng_state.json"
 _COMBINED_NAME = "all_results.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -65,6 +71,7 @@ def save_checkpoint(
     state: TrainerState,
     optimizer: AdamW,
     scheduler: LRScheduler,
+    scaler: LossScaler | None,
 ) -> None:
     """Writes a checkpoint beside its place and then moves it there.
 
@@ -80,6 +87,8 @@ def save_checkpoint(
         save_model_files(partial, model, tokenizer, args)
         if not args.save_only_model:
             _save_optimizer(partial, optimizer, scheduler)
+            if scaler is not None:
+                _write_json(partial / _SCALER_NAME, scaler.state_dict())
             _write_json(partial / _RNG_NAME, _rng_state())
         replace_file(partial / STATE_NAME, state.to_json_string().encode())
         sync_folder(partial)
@@ -103,12 +112,16 @@ def save_checkpoint(
 
 def _save_optimizer(folder: pathlib.Path, optimizer: AdamW, scheduler: LRScheduler) -> None:
     model = optimizer.model
-    moments = (
-        (f"{kind}.{parameter.name}", model.core.moments(parameter._index)[number])
+
+    def moment(parameter: Parameter, number: int) -> NDArray[np.float32]:
+        return model.core.moments(parameter._index)[number]
+
+    moments = [
+        (f"{kind}.{parameter.name}", parameter.shape, functools.partial(moment, parameter, number))
         for number, kind in enumerate(_MOMENTS)
         for group in optimizer.param_groups
         for parameter in group["params"]
-    )
+    ]
     save_tensors(folder / _MOMENTS_NAME, moments, {"format": "pt"})
     settings = {"steps": optimizer.steps, "param_groups": optimizer.group_options()}
     _write_json(folder / _OPTIMIZER_NAME, settings)
@@ -122,9 +135,14 @@ def load_model(folder: pathlib.Path, model: SequenceClassifier) -> None:
 
 
 def load_checkpoint(
-    folder: pathlib.Path, model: SequenceClassifier, optimizer: AdamW, scheduler: LRScheduler
+    folder: pathlib.Path,
+    model: SequenceClassifier,
+    optimizer: AdamW,
+    scheduler: LRScheduler,
+    scaler: LossScaler | None,
 ) -> TrainerState:
-    """Takes up model, optimizer, schedule and global generators where a checkpoint left them.
+    """Takes up model, optimizer, schedule and global generators where a checkpoint left them, and
+    the scale of the loss, where it was trained with one.
 
     All files are looked at before anything is changed. Raises OSError where one is missing,
     ValueError where one is damaged or of another model.
@@ -142,16 +160,20 @@ def load_checkpoint(
             raise ValueError(f"base_lrs are {rates}")
     with _reading(folder / _RNG_NAME) as generators:
         _set_rng_state(generators, random.Random(), np.random.RandomState())
+    scale = _read_scale(folder) if scaler is not None else None
     _load_options(folder, optimizer)
 
+    if scaler is not None and scale is not None:
+        scaler.load_state_dict(scale)
     scheduler.load_state_dict(schedule)
     _set_rng_state(generators, random, np.random)
     load_weights(model.parameters(), f"{model.base_model_prefix}.", folder)
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            for kind, moment in zip(_MOMENTS, model.core.moments(parameter._index), strict=True):
-                moments.read_into(f"{kind}.{parameter.name}", moment)
-    model.core.reload_moments()
+            first, second = (
+                moments.read(f"{kind}.{parameter.name}", parameter.shape) for kind in _MOMENTS
+            )
+            model.core.set_moments(parameter._index, first, second)
     return state
 
 
@@ -201,6 +223,14 @@ def _check_tensor(file: TensorFile, name: str, shape: tuple[int, ...]) -> None:
         file.check(name, shape)
     except ValueError as error:
         raise ValueError(f"{error}: the checkpoint is of another model") from error
+
+
+def _read_scale(folder: pathlib.Path) -> dict[str, Any] | None:
+    if not (folder / _SCALER_NAME).exists():
+        return None
+    with _reading(folder / _SCALER_NAME) as state:
+        LossScaler().load_state_dict(state)
+        return state
 
 
 def _load_options(folder: pathlib.Path, optimizer: AdamW) -> None:

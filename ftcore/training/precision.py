@@ -9,14 +9,33 @@ from collections.abc import Iterator
 from ftcore.modeling.sequence_classification import SequenceClassifier
 from ftcore.training.arguments import TrainingArguments
 
+_OPTIONS = {
+    "bf16": "bfloat16",
+    "bf16_full_eval": "bfloat16",
+    "fp16": "float16",
+    "fp16_full_eval": "float16",
+}
+
+
+def training_precision(args: TrainingArguments) -> str | None:
+    """In what training runs: None where the arguments leave that open."""
+    return "bfloat16" if args.bf16 else "float16" if args.fp16 else None
+
+
+def evaluation_precision(args: TrainingArguments) -> str | None:
+    """In what evaluation runs: None where the arguments leave that open."""
+    if args.bf16_full_eval or args.fp16_full_eval:
+        return "bfloat16" if args.bf16_full_eval else "float16"
+    return training_precision(args)
+
 
 @contextlib.contextmanager
-def passes_in(model: SequenceClassifier, bf16: bool) -> Iterator[None]:
-    """Until the end of the block the model's passes run in bfloat16, where that is asked for here
-    or by torch.autocast, or in float32."""
+def passes_in(model: SequenceClassifier, precision: str | None) -> Iterator[None]:
+    """Until the end of the block the model's passes run in a precision; where that is left open, in
+    torch.autocast's or in float32."""
     model.leave_autocast()
     before = model.core.precision
-    model.core.precision = "bfloat16" if bf16 or _under_autocast() else "float32"
+    model.core.precision = precision or _autocast_precision(model) or "float32"
     try:
         yield
     finally:
@@ -24,21 +43,22 @@ def passes_in(model: SequenceClassifier, bf16: bool) -> Iterator[None]:
         model.core.precision = before
 
 
-def _under_autocast() -> bool:
+def _autocast_precision(model: SequenceClassifier) -> str | None:
     if sys.modules.get("torch") is None:  # None: to be imported by nobody
-        return False
+        return None
     from ftcore.modeling.torch_bridge import autocast_precision
 
-    return autocast_precision() == "bfloat16"
+    return autocast_precision(model.core.device)
 
 
 def check_precision(model: SequenceClassifier, args: TrainingArguments) -> None:
-    """Raises ValueError, naming the option, where the processor does not do what it asks for."""
-    for name in ("bf16", "bf16_full_eval"):
+    """Raises ValueError, naming the option, where the model's device does not do what it asks
+    for."""
+    for name, precision in _OPTIONS.items():
         if not getattr(args, name):
             continue
         try:
-            with passes_in(model, True):
+            with passes_in(model, precision):
                 pass
         except ValueError as error:
             raise ValueError(f"TrainingArguments({name}=True): {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftcore import _core
+from ftcore.devices import warn_of_unused_gpu
 from ftcore.modeling.checkpoint import WEIGHTS_NAME
 from ftcore.modeling.sequence_classification import SequenceClassifier
 from ftcore.optimization import AdamW, LRScheduler, get_scheduler
@@ -40,7 +42,13 @@ from ftcore.training.outputs import (
     shown_metrics,
     speed_metrics,
 )
-from ftcore.training.precision import check_precision, passes_in
+from ftcore.training.precision import (
+    check_precision,
+    evaluation_precision,
+    passes_in,
+    training_precision,
+)
+from ftcore.training.scaling import LossScaler
 from ftcore.training.state import TrainerControl, TrainerState
 
 logger = logging.getLogger(__name__)
@@ -77,6 +85,9 @@ class Trainer:
         compute_metrics: called with an `EvalPrediction`, gives {name: number}.
         callbacks: TrainerCallback classes or instances, ftcore's or transformers'.
         optimizers: an AdamW over the model and its schedule, either of which may be None.
+
+    The model is moved to args.device, the first GPU that will do or the CPU, and again, should it
+    have been moved since, before it is trained or evaluated.
 
     Rows come in the order in which transformers' Trainer takes them for the same seed.
     """
@@ -116,7 +127,9 @@ class Trainer:
         )
         logging.getLogger("ftcore").setLevel(self.args.get_process_log_level())
         set_seed(self.args.seed)
-        self.model = _check_model(model)
+        self.model = _check_model(model).to(self.args.device)
+        if not self.args.use_cpu:
+            warn_of_unused_gpu()
         check_precision(self.model, self.args)
         if processing_class is not None and tokenizer is not None:
             raise ValueError("pass processing_class or tokenizer, which is its older name")
@@ -139,6 +152,7 @@ class Trainer:
             )
         self.optimizer, self.lr_scheduler = _check_optimizers(optimizers, self.model)
         self._made_scheduler = False
+        self._scaler: LossScaler | None = None
         self._interrupt = Interrupt()
         # Those of the data sets that train() evaluates on, by their id, while it runs.
         self._eval_loaders: dict[int, BatchLoader] = {}
@@ -171,7 +185,8 @@ class Trainer:
         Raises ValueError or OSError, before any step, for a data set that does not fit the model,
         an output folder that cannot be written, or a checkpoint that cannot be resumed from;
         FloatingPointError naming the step where a loss is not finite, the weights being those
-        before that step; KeyboardInterrupt between steps.
+        before that step; KeyboardInterrupt between steps. On a GPU, which is waited for only to
+        log, evaluate or save, the error comes then, and names the steps since the last time.
         """
         self._follow_arguments()
         checkpointing.sweep(pathlib.Path(self.args.output_dir))
@@ -190,15 +205,22 @@ class Trainer:
             )
         try:
             self._make_eval_loaders()
-            with deferred_interrupt() as self._interrupt, passes_in(self.model, self.args.bf16):
+            precision = training_precision(self.args)
+            with deferred_interrupt() as self._interrupt, passes_in(self.model, precision):
                 return self._train(loader, checkpoint)
+        except BaseException:
+            with contextlib.suppress(FloatingPointError, RuntimeError):
+                self.model.core.take_results()  # which nobody is going to tell
+            raise
         finally:
             self._eval_loaders.clear()
             self._close_progress()
 
     def _follow_arguments(self) -> None:
-        """Checks the arguments, which may have been changed since, before work is done by them."""
+        """Checks the arguments, which may have been changed since, before work is done by them; the
+        model may have been moved since."""
         self.args = as_training_arguments(self.args)
+        self.model.to(self.args.device)
         check_precision(self.model, self.args)
         if self.args.num_threads is not None:
             self.model.core.threads = self.args.num_threads
@@ -238,7 +260,7 @@ class Trainer:
         state = self.state = TrainerState()
         if checkpoint is not None:
             state = self.state = checkpointing.load_checkpoint(
-                checkpoint, self.model, self.optimizer, self.lr_scheduler
+                checkpoint, self.model, self.optimizer, self.lr_scheduler, self._scaler
             )
         state.train_batch_size = loader.batch_size
         state.compute_steps(args, max_steps)
@@ -257,6 +279,7 @@ class Trainer:
         first_step = state.global_step
         self._loss = self._logged_loss = 0.0
         self._logged_step = first_step
+        self._grad_norm: float | None = None
         self.model.zero_grad()
         self._event("on_train_begin")
         if args.eval_on_start:
@@ -268,6 +291,7 @@ class Trainer:
             if self.control.should_training_stop:
                 break
 
+        self._collect_results()
         self.model.zero_grad()
         steps = state.global_step - first_step
         train_loss = (self._logged_loss + self._loss) / max(steps, 0.001)
@@ -288,8 +312,12 @@ class Trainer:
         return TrainOutput(state.global_step, train_loss, metrics)
 
     def _prepare(self, max_steps: int) -> None:
-        """Makes the optimizer and the schedule that were not given."""
+        """Makes the optimizer and the schedule that were not given, and what scales the loss."""
         args = self.args
+        if not args.fp16:
+            self._scaler = None
+        elif self._scaler is None:
+            self._scaler = LossScaler()
         if self.optimizer is None:
             named = [p for _, p in self.model.named_parameters()]
             self.optimizer = AdamW(
@@ -323,7 +351,7 @@ class Trainer:
             order = _core.shuffled_order(loader.rows, seed + epoch)
         done = skipped * args.gradient_accumulation_steps
         batches = loader.batches(order, done)
-        grad_norm = learning_rate = None
+        self._grad_norm = learning_rate = None
         while done < len(loader):
             self._event("on_step_begin")
             count = min(args.gradient_accumulation_steps, len(loader) - done)
@@ -333,21 +361,21 @@ class Trainer:
                 self.state.total_flos += self._flops(loader)
             done += count
             try:
-                loss, grad_norm = self._step(micro_batches)
+                stepped = self._step(micro_batches)
             except MemoryError as error:
                 raise loader.too_large(error, "per_device_train_batch_size") from None
             learning_rate = self.lr_scheduler.get_last_lr()[0]
-            self.lr_scheduler.step()
-            self._loss += loss
+            if stepped:
+                self.lr_scheduler.step()
             self.state.global_step += 1
             self.state.epoch = epoch + done / len(loader)
             self._event("on_step_end")
-            self._log_evaluate_save(grad_norm, learning_rate)
+            self._log_evaluate_save(learning_rate)
             self._interrupt.check()
             if self.control.should_epoch_stop or self.control.should_training_stop:
                 break
         self._event("on_epoch_end")
-        self._log_evaluate_save(grad_norm, learning_rate)
+        self._log_evaluate_save(learning_rate)
 
     def _flops(self, loader: BatchLoader) -> float:
         return float(_FLOPS * loader.padded_tokens * self._weights)
@@ -356,8 +384,8 @@ class Trainer:
     def _weights(self) -> int:
         return self.model.num_parameters(exclude_embeddings=True)
 
-    def _step(self, batches: list[_core.Batch]) -> tuple[float, float]:
-        """One optimizer step over micro-batches: (the loss logged, the gradient's norm).
+    def _step(self, batches: list[_core.Batch]) -> bool:
+        """One optimizer step over micro-batches; False: it was skipped, float16 having overflowed.
 
         transformers adds up the micro-batches' mean losses, not dividing by their number, where
         the model's forward takes any keyword, as BERT's does: so the losses' scale is 1.
@@ -372,10 +400,25 @@ class Trainer:
         seed = self.args.seed
         if self._listens_within_steps():
             return self._step_in_parts(batches, groups, group_of, step, max_norm)
-        result = model.core.train_step(batches, 1.0, seed, groups, group_of, step, max_norm)
-        optimizer.took_step()
+        scale = 0.0 if self._scaler is None else self._scaler.scale
+        model.core.train_step(
+            batches, 1.0, seed, groups, group_of, step, max_norm, scale, wait=False
+        )
+        stepped = True
+        if self._scaler is not None:
+            stepped = self._scaler.update(self._collect_results())
+        if stepped:
+            optimizer.took_step()
         self._event("on_optimizer_step")
-        return result
+        return stepped
+
+    def _collect_results(self) -> float:
+        """Waits for the steps so far, adds up their losses, and returns the last one's norm."""
+        losses, steps, norm = self.model.core.take_results()
+        if steps:
+            self._loss += losses
+            self._grad_norm = norm
+        return norm
 
     def _listens_within_steps(self) -> bool:
         overrides = self.callback_handler.overrides
@@ -388,9 +431,10 @@ class Trainer:
         group_of: NDArray[np.int32],
         step: int,
         max_norm: float,
-    ) -> tuple[float, float]:
+    ) -> bool:
         """`_step` in single calls of the core, for callbacks that listen between them."""
-        core = self.model.core
+        core, scaler = self.model.core, self._scaler
+        scale = 1.0 if scaler is None else scaler.scale
         core.zero_gradients()
         total = 0.0
         for number, batch in enumerate(batches):
@@ -400,26 +444,34 @@ class Trainer:
             )
             if loss is None or not math.isfinite(loss):
                 raise FloatingPointError(_not_finite("loss", loss, step))
-            core.backward(1.0)
+            core.backward(scale)
             total += loss
             if number < len(batches) - 1:
                 self._event("on_substep_end")
-        norm = core.gradient_norm()
-        if not math.isfinite(norm):
+        norm = core.gradient_norm() / scale
+        if scaler is None and not math.isfinite(norm):
             raise FloatingPointError(_not_finite("gradient norm", norm, step))
+        if scaler is not None and math.isfinite(norm):
+            core.scale_gradients(1 / scale)
         self._event("on_pre_optimizer_step")
-        core.update(groups, group_of, step, max_norm)
-        self.optimizer.took_step()
+        stepped = scaler is None or scaler.update(norm)
+        if stepped:
+            core.update(groups, group_of, step, max_norm)
+            self.optimizer.took_step()
         self._event("on_optimizer_step")
         self.model.zero_grad()
-        return total, norm
+        self._loss += total
+        self._grad_norm = norm
+        return stepped
 
-    def _log_evaluate_save(self, grad_norm: float | None, learning_rate: float | None) -> None:
-        state = self.state
+    def _log_evaluate_save(self, learning_rate: float | None) -> None:
+        state, control = self.state, self.control
+        if control.should_log or control.should_evaluate or control.should_save:
+            self._collect_results()
         if self.control.should_log and state.global_step > self._logged_step:
             logs: dict[str, float] = {"loss": self._loss / (state.global_step - self._logged_step)}
-            if grad_norm is not None:
-                logs["grad_norm"] = grad_norm
+            if self._grad_norm is not None:
+                logs["grad_norm"] = self._grad_norm
             if learning_rate is not None:
                 logs["learning_rate"] = learning_rate
             self._logged_loss += self._loss
@@ -521,7 +573,7 @@ class Trainer:
             self._event("on_prediction_step")
             self._interrupt.check()
 
-        with passes_in(self.model, self.args.bf16 or self.args.bf16_full_eval):
+        with passes_in(self.model, evaluation_precision(self.args)):
             predictions, labels, loss = run_evaluation(
                 self.model, loader, wants_logits, after_batch
             )
@@ -583,6 +635,7 @@ class Trainer:
             state,
             self.optimizer,
             self.lr_scheduler,
+            self._scaler,
         )
         checkpointing.rotate(
             output_dir, self.args.save_total_limit, folder, state.best_model_checkpoint

@@ -233,12 +233,11 @@ def test_tensors_of_any_shape_go_through_a_file(tmp_path):
         "empty": np.zeros((0, 4), np.float32),
         "strided": np.arange(12, dtype=np.float32).reshape(3, 4).T,
     }
-    save_tensors(tmp_path / "x.safetensors", tensors.items(), {})
+    entries = [(name, value.shape, lambda v=value: v) for name, value in tensors.items()]
+    save_tensors(tmp_path / "x.safetensors", entries, {})
     file = TensorFile(tmp_path / "x.safetensors")
     for name, value in tensors.items():
-        target = np.full(value.shape, np.nan, np.float32)
-        file.read_into(name, target)
-        assert np.array_equal(target, value)
+        assert np.array_equal(file.read(name, value.shape), value)
     assert file.names() == list(tensors)
 
 

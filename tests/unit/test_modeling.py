@@ -270,11 +270,22 @@ def test_load_state_dict_refuses_before_it_copies(small_model):
     assert "classifier.weight" in result.missing_keys
 
 
-def test_the_cpu_is_the_only_device(small_model):
+def test_devices_that_cannot_be_used_leave_the_model_where_it_is(small_model, monkeypatch):
     assert small_model.to("cpu") is small_model is small_model.to(torch.device("cpu"))
-    assert small_model.device == torch.device("cpu")
-    with pytest.raises(ValueError, match="cuda.*CPU"):
-        small_model.to("cuda")
+    assert small_model.cpu().device == torch.device("cpu")
+    monkeypatch.setattr(ftcore._core, "cuda_devices", lambda: [])
+    core = small_model.core
+    for device in ("cuda", "cuda:1", 0, torch.device("cuda", 2)):
+        with pytest.raises(RuntimeError, match="no GPU can be used"):
+            small_model.to(device)
+    with pytest.raises(RuntimeError, match="no GPU can be used"):
+        small_model.cuda()
+    with pytest.raises(RuntimeError, match="'meta' is not supported"):
+        small_model.to("meta")
+    with pytest.raises(ValueError, match=r"torch.float16.*weights are float32"):
+        small_model.to(torch.float16)
+    assert small_model.to(None) is small_model
+    assert small_model.core is core and small_model.device == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["inputs_embeds", "output_attentions", "output_hidden_states"])

@@ -53,7 +53,7 @@ def wrong_calls():
     yield "loss", (f, vector, "regression"), ValueError, "labels must have the shape"
     yield "loss", (f, f, "ranking"), ValueError, "problem must be"
     yield "sum_of_squares", (f, np.zeros(3, np.uint8)), ValueError, "flags"
-    yield "supports", ("float16",), ValueError, "precision must be 'float32' or 'bfloat16'"
+    yield "supports", ("half",), ValueError, "precision must be 'float32', 'bfloat16' or 'float16'"
     embedding = (i, i, i, f, f, f, vector, vector, 1e-12, 4, None)
     yield "embedding_forward", (*embedding, "half"), ValueError, "precision must be .* got 'half'"
     h, half = f.astype(np.uint16), vector.astype(np.uint16)

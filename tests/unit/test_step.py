@@ -4,38 +4,21 @@ import numpy as np
 import pytest
 import torch
 from support import (
+    ADAMW,
+    LENGTHS,
     assert_gradients_match,
     core_config,
     core_model,
     is_key_bias,
+    make_batch,
+    pack,
     parameters,
     torch_model,
 )
 
 from ftcore import _core
 
-LENGTHS = [17, 3, 9, 1, 12]
 BACKENDS = ["reference", pytest.param("cpu", marks=pytest.mark.onednn)]
-ADAMW = (1e-2, 0.9, 0.999, 1e-8, 0.1)
-
-
-def make_batch(problem="single_label_classification", seed=0, lengths=LENGTHS, num_labels=3):
-    """Arguments of a model of transformers: a padded batch with its mask and labels."""
-    rng = np.random.default_rng(seed)
-    shape = (len(lengths), max(lengths))
-    mask = (np.arange(shape[1]) < np.array(lengths)[:, None]).astype(np.int64)
-    if problem == "single_label_classification":
-        labels = rng.integers(0, num_labels, shape[0])
-    elif problem == "regression":
-        labels = rng.standard_normal((shape[0], num_labels)).astype(np.float32)
-    else:
-        labels = rng.integers(0, 2, (shape[0], num_labels)).astype(np.float32)
-    return dict(
-        input_ids=rng.integers(1, 100, shape),
-        attention_mask=mask,
-        token_type_ids=rng.integers(0, 2, shape),
-        labels=labels,
-    )
 
 
 def run_torch(model, batch):
@@ -51,16 +34,6 @@ def run_torch(model, batch):
     out = model(**batch)
     out.loss.backward()
     return out.loss.item(), out.logits.detach().numpy()
-
-
-def pack(batch):
-    return _core.pack_padded(
-        batch["input_ids"],
-        batch["attention_mask"],
-        batch["token_type_ids"],
-        None,
-        batch["labels"],
-    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -396,3 +396,23 @@ def test_progress_bars_end_where_training_ends(make, capsys):
     trainer.train()
     shown = capsys.readouterr().err
     assert "3/3" in shown and "2/2" in shown
+
+
+def test_a_run_that_was_broken_off_leaves_no_loss_behind(make):
+    class BreaksOff(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == 2:
+                raise LookupError
+
+    trainer = make(max_steps=3)
+    start = weights(trainer)
+    breaks_off = BreaksOff()
+    trainer.add_callback(breaks_off)
+    with pytest.raises(LookupError):
+        trainer.train()
+    trainer.remove_callback(breaks_off)
+    trainer.model.load_state_dict(start)
+    trainer.optimizer = trainer.lr_scheduler = None
+    fresh = make(max_steps=3)
+    assert trainer.train().training_loss == fresh.train().training_loss
+    assert_same_weights(weights(trainer), weights(fresh))
