@@ -2,8 +2,10 @@
 needs no GPU: without a warning, and without a register that is spilled to memory. list.h names them
 all."""
 
+import concurrent.futures
 import ctypes
 import functools
+import os
 import pathlib
 import re
 
@@ -63,27 +65,40 @@ def test_the_list_has_every_source_and_each_kernel_once():
     assert len(set(names)) == len(names)
 
 
+def faults_of(source: str, precision: str, capability: int) -> list[str]:
+    """What is wrong with a source's kernels of one precision, compiled for such GPUs."""
+    name = PRECISIONS[precision]
+    failed, log = nvrtc().compile(
+        build.KERNELS / f"{source}.cu",
+        [
+            f"--gpu-architecture=sm_{capability}",
+            "--std=c++17",
+            f"-DFT_PRECISION={list(PRECISIONS).index(precision)}",
+            f"-I{build.KERNELS}",
+            "--ptxas-options=-v",
+        ],
+    )
+    if failed is not None or "warning" in log.lower():
+        return [f"{source} {precision}: {failed}\n{log}"]
+    said = {match[1]: match[0] for match in FUNCTION.finditer(log)}
+    faults = [f"{source} {precision}: {f}" for f in set(said) ^ functions(source, name)]
+    for about in said.values():
+        spills = SPILLS.search(about)
+        if spills is None or set(spills.groups()) != {"0"}:
+            faults.append(about)
+    return faults
+
+
+def functions(source: str, name: str) -> set[str]:
+    return {f"ft_{kernel}_{name}" for kernel in LISTED[source]}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("capability", CAPABILITIES)
-@pytest.mark.parametrize("source", LISTED)
-def test_kernels_compile_without_warnings_or_spills(source, capability):
+def test_kernels_compile_without_warnings_or_spills(capability):
     if nvrtc() is None:
         pytest.skip("NVRTC was not found in NVIDIA's wheels ($FTCORE_GPU_WHEELS)")
-    for precision, name in enumerate(PRECISIONS.values()):
-        failed, log = nvrtc().compile(
-            build.KERNELS / f"{source}.cu",
-            [
-                f"--gpu-architecture=sm_{capability}",
-                "--std=c++17",
-                f"-DFT_PRECISION={precision}",
-                f"-I{build.KERNELS}",
-                "--ptxas-options=-v",
-            ],
-        )
-        assert failed is None, log
-        assert "warning" not in log.lower(), log
-        said = {match[1]: match[0] for match in FUNCTION.finditer(log)}
-        assert set(said) == {f"ft_{kernel}_{name}" for kernel in LISTED[source]}
-        for function, about in said.items():
-            spills = SPILLS.search(about)
-            assert spills and set(spills.groups()) == {"0"}, f"{function}: {about}"
+    each = [(source, precision, capability) for source in LISTED for precision in PRECISIONS]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        faults = [fault for found in pool.map(lambda one: faults_of(*one), each) for fault in found]
+    assert faults == []
