@@ -42,11 +42,12 @@ int ft_call_download(ft_call *call)
     return 0;
 }
 
-/* An array's data, of which a backend's copy is as large; one without entries needs none. */
+/* An array's data, of which a backend's copy is as large; one without entries needs none. data
+ * NULL: the object was refused, and may be no array. */
 static void *reach_array(ft_call *call, PyObject *array, void *data, bool written)
 {
-    size_t bytes = (size_t)PyArray_NBYTES((PyArrayObject *)array);
-    return data == NULL || bytes == 0 ? data : ft_call_reach(call, data, bytes, written);
+    size_t bytes = data == NULL ? 0 : (size_t)PyArray_NBYTES((PyArrayObject *)array);
+    return bytes == 0 ? data : ft_call_reach(call, data, bytes, written);
 }
 
 void *ft_call_operand(ft_call *call, PyObject *object, const char *name, int type, int dimensions,
