@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "backend/bucket.h"
 #include "common/available.h"
 #include "common/memory.h"
 
@@ -67,10 +68,7 @@ ft_status ft_host_synchronize(ft_backend *backend)
 int32_t ft_host_bucket(const ft_backend *backend, int32_t tokens)
 {
     (void)backend;
-    int32_t bucket = 16;
-    while (tokens / bucket > 64)
-        bucket *= 2;
-    return (tokens + bucket - 1) / bucket * bucket;
+    return ft_bucket_of(tokens, 16);
 }
 
 size_t ft_host_attention_state(const ft_backend *backend, const ft_attention *a)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "backend/bucket.h"
 #include "backend/cuda/cublaslt/cublaslt.h"
 #include "backend/cuda/cudnn/cudnn.h"
 #include "backend/cuda/driver/devices.h"
@@ -46,18 +47,12 @@ static void cuda_destroy(ft_backend *backend)
     free(cuda);
 }
 
-static ft_status ask(ft_cuda *cuda, int attribute, int *value)
-{
-    return ft_cuda_check(cuda->driver,
-                         cuda->driver->device_attribute(value, attribute, cuda->device),
-                         "asking for a GPU's attribute %d", attribute);
-}
-
 /* Within the context. */
 static ft_status furnish(ft_cuda *cuda)
 {
-    FT_FORWARD(ask(cuda, FT_CU_MULTIPROCESSORS, &cuda->multiprocessors));
-    FT_FORWARD(ask(cuda, FT_CU_SHARED_MEMORY, &cuda->shared_memory));
+    FT_CUDA_FORWARD(cuda->driver,
+                    device_attribute(&cuda->multiprocessors, FT_CU_MULTIPROCESSORS, cuda->device),
+                    "asking how many multiprocessors a GPU has");
     FT_CUDA_FORWARD(cuda->driver, stream_create(&cuda->stream, FT_CU_STREAM_DEFAULT),
                     "creating a stream");
     FT_FORWARD(ft_cuda_modules_create(cuda->driver, cuda->capability, &cuda->modules));
@@ -105,15 +100,11 @@ static ft_status cuda_set_threads(ft_backend *backend, int threads)
     return ft_backend_check_threads(threads);
 }
 
-/* Whole tiles of a product, and never more than a 32nd of the rows for nothing once there are more
- * of them than 2048. */
+/* Whole tiles of a product. */
 static int32_t cuda_bucket(const ft_backend *backend, int32_t tokens)
 {
     (void)backend;
-    int32_t bucket = 64;
-    while (tokens / bucket > 64)
-        bucket *= 2;
-    return (tokens + bucket - 1) / bucket * bucket;
+    return ft_bucket_of(tokens, 64);
 }
 
 /* ---- memory ---- */

@@ -30,7 +30,6 @@ typedef struct ft_cuda {
                        graph is recorded, the one that is captured */
     int capability; /* 10 * major + minor: 75, 80, 86, 89, 90, 100, 120 */
     int multiprocessors;
-    int shared_memory; /* bytes of shared memory that a block may have */
     ft_cuda_modules *modules;
     ft_cuda_tape *tape;
     ft_cublaslt *cublaslt;

@@ -1,5 +1,6 @@
 #include "backend/cuda/products.h"
 
+#include "backend/cuda/cublaslt/cublaslt.h"
 #include "backend/cuda/kernels/linear.h"
 #include "backend/cuda/kernels/sgemm.h"
 
@@ -52,16 +53,6 @@ static product_plan plan_product(const ft_cuda *cuda, const ft_cuda_product *p)
     return plan;
 }
 
-static size_t partial_bytes(const ft_cuda_product *p, product_plan plan)
-{
-    return plan.splits > 1 ? (size_t)plan.splits * (size_t)p->m * (size_t)p->n * sizeof(float) : 0;
-}
-
-size_t ft_cuda_product_scratch(const ft_cuda *cuda, const ft_cuda_product *p)
-{
-    return p->m > 0 && p->n > 0 ? partial_bytes(p, plan_product(cuda, p)) : 0;
-}
-
 /* Whether a matrix's lines, `length` long, may be read sixteen bytes at a time. */
 static bool is_vector(const void *matrix, int32_t length)
 {
@@ -77,18 +68,20 @@ static ft_kernel kernel_of(const ft_cuda_product *p, bool large)
     return large ? FT_KERNEL_sgemm_nn_large : FT_KERNEL_sgemm_nn_small;
 }
 
-ft_status ft_cuda_record_product(ft_cuda *cuda, const ft_cuda_product *p, void *scratch)
+static ft_status record_float_product(ft_cuda *cuda, const ft_cuda_product *p)
 {
-    if (p->m == 0 || p->n == 0)
-        return FT_OK;
     product_plan plan = plan_product(cuda, p);
+    size_t count = (size_t)p->m * (size_t)p->n;
+    void *partials = NULL;
+    if (plan.splits > 1)
+        FT_FORWARD(ft_cuda_scratch(cuda, plan.splits * count * sizeof(float), &partials));
     ft_sgemm_arguments arguments = {
         .a = p->a,
         .b = p->b,
         .bias = p->bias,
         .kept = p->kept,
         .out = p->out,
-        .partials = plan.splits > 1 ? scratch : NULL,
+        .partials = partials,
         .m = p->m,
         .n = p->n,
         .k = p->k,
@@ -111,10 +104,19 @@ ft_status ft_cuda_record_product(ft_cuda *cuda, const ft_cuda_product *p, void *
     FT_FORWARD(ft_cuda_launch(cuda, &launch));
     if (plan.splits == 1)
         return FT_OK;
-    size_t count = (size_t)p->m * (size_t)p->n;
     launch.kernel = FT_KERNEL_sgemm_sum;
     launch.grid[0] = (uint32_t)((count + FT_SGEMM_SUM_THREADS - 1) / FT_SGEMM_SUM_THREADS);
     launch.grid[1] = launch.grid[2] = 1;
     launch.block[0] = FT_SGEMM_SUM_THREADS;
     return ft_cuda_launch(cuda, &launch);
+}
+
+ft_status ft_cuda_record_product(ft_cuda *cuda, const ft_cuda_product *p)
+{
+    if (p->m == 0 || p->n == 0)
+        return FT_OK;
+    /* Sums of nothing are zeros, for which cuBLASLt has no product. */
+    bool zeros = p->k == 0 && p->out_precision == FT_FLOAT32;
+    return p->precision == FT_FLOAT32 || zeros ? record_float_product(cuda, p)
+                                               : ft_cublaslt_record_product(cuda, p);
 }

@@ -7,6 +7,7 @@
 #include "backend/cuda/driver/modules.h"
 #include "backend/cuda/graphs.h"
 #include "backend/cuda/kernels/upload.h"
+#include "backend/cuda/launch.h"
 #include "backend/cuda/variables.h"
 #include "backend/precision.h"
 
@@ -288,18 +289,14 @@ static size_t room_for(size_t bytes)
 
 static ft_status record_upload(ft_cuda *cuda, void *to, const void *from_host, size_t bytes)
 {
-    size_t room = room_for(bytes), words = room / 4, one_each = 4 * FT_UPLOAD_THREADS;
+    size_t room = room_for(bytes);
     ft_upload_arguments arguments = {.to = to};
     FT_FORWARD(ft_cuda_variables_add(cuda, &cuda->tape->variables, from_host, bytes, room,
                                      &arguments.from));
     FT_FORWARD(ft_cuda_int_variable(cuda, (int32_t)bytes, &arguments.bytes));
-    return ft_cuda_launch(cuda, &(ft_launch){
-                                    .kernel = FT_KERNEL_upload,
-                                    .grid = {(uint32_t)((words + one_each - 1) / one_each), 1, 1},
-                                    .block = {FT_UPLOAD_THREADS, 1, 1},
-                                    .arguments = &arguments,
-                                    .size = sizeof arguments,
-                                });
+    return ft_cuda_launch_line(cuda, FT_KERNEL_upload, FT_FLOAT32,
+                               ft_cuda_blocks(room / 4, 4 * FT_UPLOAD_THREADS, UINT32_MAX),
+                               FT_UPLOAD_THREADS, &arguments, sizeof arguments);
 }
 
 ft_status ft_cuda_upload(ft_cuda *cuda, void *to, const void *from_host, size_t bytes)

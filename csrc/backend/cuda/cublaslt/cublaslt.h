@@ -4,25 +4,13 @@
 #ifndef FT_BACKEND_CUDA_CUBLASLT_CUBLASLT_H
 #define FT_BACKEND_CUDA_CUBLASLT_CUBLASLT_H
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/products.h"
 
 /* For the device whose context is current. */
 ft_status ft_cublaslt_create(ft_cublaslt **out);
 void ft_cublaslt_destroy(ft_cublaslt *);
 
-/* out = a b + bias, or out += a b. Matrices are row-major and contiguous; a_transposed: a lies
- * there as [k, m]; b_transposed: b lies there as [n, k]. None of m, n and k is 0. */
-typedef struct ft_cuda_half_product {
-    ft_precision precision;     /* of a, b and bias: 16 bits; sums are float32 */
-    ft_precision out_precision; /* that, which bias needs, or float32 */
-    int32_t m, n, k;
-    bool a_transposed, b_transposed, add;
-    const void *a;    /* [m, k] */
-    const void *b;    /* [k, n] */
-    const void *bias; /* [n] or NULL */
-    void *out;        /* [m, n] */
-} ft_cuda_half_product;
-
-ft_status ft_cublaslt_record_product(ft_cuda *, const ft_cuda_half_product *);
+/* Operands are of 16 bits, and none of m, n and k is 0; there is no activation. */
+ft_status ft_cublaslt_record_product(ft_cuda *, const ft_cuda_product *);
 
 #endif

@@ -79,7 +79,7 @@ static uint32_t alignment_of(const void *memory)
     return (uint32_t)(address & -address);
 }
 
-ft_status ft_cublaslt_record_product(ft_cuda *cuda, const ft_cuda_half_product *p)
+ft_status ft_cublaslt_record_product(ft_cuda *cuda, const ft_cuda_product *p)
 {
     FT_RETURN_IF(p->precision == FT_FLOAT32, FT_ERROR_VALUE,
                  "products of float32 are not cuBLASLt's");

@@ -2,6 +2,7 @@
 
 #include "backend/cuda/cudnn/context.h"
 #include "backend/cuda/kernels/pad.h"
+#include "backend/cuda/launch.h"
 
 enum {
     ELEMENT = 2,      /* bytes: precisions are 16-bit */
@@ -99,12 +100,8 @@ static ft_status record_offsets(ft_cuda *cuda, const ft_attention *a, const stat
         .kv_width = a->kv_stride,
         .out_width = a->heads * a->head_dim,
     };
-    return ft_cuda_launch(cuda, &(ft_launch){.kernel = FT_KERNEL_attention_offsets,
-                                             .precision = a->precision,
-                                             .grid = {1, 1, 1},
-                                             .block = {256, 1, 1},
-                                             .arguments = &arguments,
-                                             .size = sizeof arguments});
+    return ft_cuda_launch_line(cuda, FT_KERNEL_attention_offsets, a->precision, 1, 256, &arguments,
+                               sizeof arguments);
 }
 
 /* ---- packed rows and dense ones ---- */

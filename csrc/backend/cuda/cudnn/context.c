@@ -65,11 +65,6 @@ void ft_cudnn_destroy(ft_cudnn *c)
     free(c);
 }
 
-double ft_cudnn_plan_seconds(const ft_cudnn *c)
-{
-    return c->plans.seconds;
-}
-
 /* ---- execution ---- */
 
 void ft_cudnn_call_operand(ft_cudnn_call *call, int64_t id, const void *memory)

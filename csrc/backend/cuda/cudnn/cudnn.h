@@ -9,9 +9,6 @@
 ft_status ft_cudnn_create(ft_cuda *, ft_cudnn **out);
 void ft_cudnn_destroy(ft_cudnn *);
 
-/* How long building plans, or loading them from disk, has taken so far. */
-double ft_cudnn_plan_seconds(const ft_cudnn *);
-
 /* Whether cuDNN has fused attention for these operands on this GPU, forward and backward. Where it
  * has not, attention is our own kernels'. */
 bool ft_cudnn_takes_attention(const ft_cuda *, const ft_attention *);

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "backend/cuda/driver/disk_cache.h"
 #include "common/hash.h"
@@ -66,13 +65,6 @@ static ft_status load_or_build(const ft_cudnn_plan_cache *cache,
     return FT_OK;
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 ft_status ft_cudnn_plan_find(ft_cudnn_plan_cache *cache, const ft_cudnn_attention_shape *shape,
                              const ft_cudnn_plan **out)
 {
@@ -85,9 +77,7 @@ ft_status ft_cudnn_plan_find(ft_cudnn_plan_cache *cache, const ft_cudnn_attentio
     }
     ft_cudnn_plan_entry *entry = calloc(1, sizeof *entry);
     FT_RETURN_IF(entry == NULL, FT_ERROR_MEMORY, "cannot allocate a plan");
-    double start = now();
     ft_status status = load_or_build(cache, shape, &entry->plan);
-    cache->seconds += now() - start;
     if (status != FT_OK) {
         free(entry);
         return status;

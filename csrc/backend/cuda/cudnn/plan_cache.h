@@ -12,7 +12,6 @@ enum { FT_CUDNN_PLAN_LISTS = 256 };
 typedef struct ft_cudnn_plan_cache {
     const ft_cudnn_target *target;
     ft_sha256 device; /* what a plan on disk depends on besides its shape: added already */
-    double seconds;   /* spent on building and loading plans */
     struct ft_cudnn_plan_entry *lists[FT_CUDNN_PLAN_LISTS];
 } ft_cudnn_plan_cache;
 

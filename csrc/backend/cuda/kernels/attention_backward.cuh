@@ -93,15 +93,11 @@ template <int COLUMNS> __device__ inline void attention_dq(const ft_attention_ar
     const int OWN = tiles_type::OWN, APART = tiles_type::APART;
     FT_DYNAMIC_SHARED(float, shared);
     tiles_type tiles(shared);
-    int sequence = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, head = blockIdx.y;
-    if (sequence == a.sequences) {
-        zero_tail(a, a.dq, a.q_stride, head, tile, a.tiles);
+    attention_place at;
+    int first;
+    if (!take_tile(a, tiles_type::QUERIES, a.dq, nullptr, a.q_stride, at, first))
         return;
-    }
-    attention_place at = place_of(a, sequence, tile, head);
-    int first = tile * tiles_type::QUERIES;
-    if (first >= at.length)
-        return;
+    int head = at.head;
 
     ft_cuda_dropout dropout = *a.dropout;
     int row = threadIdx.x / 8, lane8 = threadIdx.x % 8;
@@ -159,16 +155,11 @@ template <int COLUMNS> __device__ inline void attention_dkdv(const ft_attention_
     FT_DYNAMIC_SHARED(float, shared);
     tiles_type tiles(shared);
     float *ds_tile = tiles.scores, *pm_tile = ds_tile + QUERIES * SCORES;
-    int sequence = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, head = blockIdx.y;
-    if (sequence == a.sequences) {
-        zero_tail(a, a.dk, a.kv_stride, head, tile, a.tiles);
-        zero_tail(a, a.dv, a.kv_stride, head, tile, a.tiles);
+    attention_place at;
+    int first_key;
+    if (!take_tile(a, FT_ATTENTION_KEYS, a.dk, a.dv, a.kv_stride, at, first_key))
         return;
-    }
-    attention_place at = place_of(a, sequence, tile, head);
-    int first_key = tile * FT_ATTENTION_KEYS;
-    if (first_key >= at.length)
-        return;
+    int head = at.head;
 
     ft_cuda_dropout dropout = *a.dropout;
     int row = threadIdx.x / 8, lane8 = threadIdx.x % 8, own_key = row * 2;

@@ -97,7 +97,7 @@ __device__ inline void attention_first_forward(const ft_attention_arguments &a)
 {
     __shared__ float largests[FT_FIRST_GROUPS], sums[FT_FIRST_GROUPS], weights[FT_FIRST_GROUPS];
     int sequence = blockIdx.x, head = blockIdx.y, group = threadIdx.x / 8;
-    attention_place at = place_of(a, sequence, 0, head);
+    attention_place at = place_of(a, sequence, head);
     ft_cuda_dropout dropout = *a.dropout;
     attention_columns<COLUMNS> q, out;
     q.load(a, a.q, sequence, a.q_stride, head);
@@ -160,7 +160,7 @@ __device__ inline void attention_first_backward(const ft_attention_arguments &a)
         zero_tail(a, a.dv, a.kv_stride, head, 0, 1);
         return;
     }
-    attention_place at = place_of(a, sequence, 0, head);
+    attention_place at = place_of(a, sequence, head);
     ft_cuda_dropout dropout = *a.dropout;
     int width = a.heads * a.head_dim;
     attention_columns<COLUMNS> q, out, dout, dq;

@@ -36,16 +36,12 @@ template <int COLUMNS> __device__ inline void attention_forward(const ft_attenti
     float *queries = shared, *keys = queries + QUERIES * PITCH;
     float *values = keys + FT_ATTENTION_KEYS * PITCH, *factors = values + FT_ATTENTION_KEYS * PITCH;
 
-    int sequence = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, head = blockIdx.y;
     int width = a.heads * a.head_dim;
-    if (sequence == a.sequences) {
-        zero_tail(a, a.out, width, head, tile, a.tiles);
+    attention_place at;
+    int first;
+    if (!take_tile(a, QUERIES, a.out, nullptr, width, at, first))
         return;
-    }
-    attention_place at = place_of(a, sequence, tile, head);
-    int first = tile * QUERIES, end = at.begin + at.length;
-    if (first >= at.length)
-        return;
+    int head = at.head, end = at.begin + at.length;
 
     ft_cuda_dropout dropout = *a.dropout;
     int row = threadIdx.x / 8, lane8 = threadIdx.x % 8;

@@ -10,16 +10,12 @@ __device__ inline void attention_tensor_forward(const ft_attention_arguments &a)
     const int KEYS = 64, PARTS = KEYS / 8;
     typedef attention_half_tile<COLUMNS, KEYS> key_tile;
     __shared__ __align__(16) unsigned keys[key_tile::ROW_WORDS], values[key_tile::PAIR_WORDS];
-    int sequence = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, head = blockIdx.y;
     int width = a.heads * a.head_dim;
-    if (sequence == a.sequences) {
-        zero_tail(a, a.out, width, head, tile, a.tiles);
+    attention_place at;
+    int first;
+    if (!take_tile(a, FT_ATTENTION_TENSOR_ROWS, a.out, nullptr, width, at, first))
         return;
-    }
-    attention_place at = place_of(a, sequence, tile, head);
-    int first = tile * FT_ATTENTION_TENSOR_ROWS, end = at.begin + at.length;
-    if (first >= at.length)
-        return;
+    int head = at.head, end = at.begin + at.length;
 
     ft_cuda_dropout dropout = *a.dropout;
     int lane = threadIdx.x % FT_WARP, pair = lane % 4;
@@ -103,16 +99,12 @@ template <int COLUMNS> __device__ inline void attention_tensor_dq(const ft_atten
     typedef attention_half_tile<COLUMNS, KEYS> key_tile;
     __shared__ __align__(16) unsigned key_rows[key_tile::ROW_WORDS], values[key_tile::ROW_WORDS];
     __shared__ __align__(16) unsigned key_pairs[key_tile::PAIR_WORDS];
-    int sequence = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, head = blockIdx.y;
     int width = a.heads * a.head_dim;
-    if (sequence == a.sequences) {
-        zero_tail(a, a.dq, a.q_stride, head, tile, a.tiles);
+    attention_place at;
+    int first;
+    if (!take_tile(a, FT_ATTENTION_TENSOR_ROWS, a.dq, nullptr, a.q_stride, at, first))
         return;
-    }
-    attention_place at = place_of(a, sequence, tile, head);
-    int first = tile * FT_ATTENTION_TENSOR_ROWS, end = at.begin + at.length;
-    if (first >= at.length)
-        return;
+    int head = at.head, end = at.begin + at.length;
 
     ft_cuda_dropout dropout = *a.dropout;
     int lane = threadIdx.x % FT_WARP, pair = lane % 4;
@@ -169,16 +161,11 @@ template <int COLUMNS> __device__ inline void attention_tensor_dkdv(const ft_att
     __shared__ __align__(16) unsigned dout_rows[query_tile::ROW_WORDS];
     __shared__ __align__(16) unsigned dout_pairs[query_tile::PAIR_WORDS];
     __shared__ float lse[QUERIES], delta[QUERIES];
-    int sequence = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, head = blockIdx.y;
-    if (sequence == a.sequences) {
-        zero_tail(a, a.dk, a.kv_stride, head, tile, a.tiles);
-        zero_tail(a, a.dv, a.kv_stride, head, tile, a.tiles);
+    attention_place at;
+    int first_key;
+    if (!take_tile(a, FT_ATTENTION_TENSOR_ROWS, a.dk, a.dv, a.kv_stride, at, first_key))
         return;
-    }
-    attention_place at = place_of(a, sequence, tile, head);
-    int first_key = tile * FT_ATTENTION_TENSOR_ROWS, end = at.begin + at.length;
-    if (first_key >= at.length)
-        return;
+    int head = at.head, end = at.begin + at.length;
 
     ft_cuda_dropout dropout = *a.dropout;
     int lane = threadIdx.x % FT_WARP, pair = lane % 4;

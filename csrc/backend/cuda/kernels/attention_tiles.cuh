@@ -13,17 +13,16 @@
 /* Minus infinity: the score of a key that does not count. */
 #define FT_NO_SCORE __uint_as_float(0xFF800000u)
 
-/* The tile that a block works on. */
+/* A head of a sequence. */
 struct attention_place {
-    int sequence, tile, head;
+    int head;
     int begin, length; /* the sequence's first packed row, and how many it has */
     int first_key;     /* the first that is not masked */
 };
 
-__device__ inline attention_place place_of(const ft_attention_arguments &a, int sequence, int tile,
-                                           int head)
+__device__ inline attention_place place_of(const ft_attention_arguments &a, int sequence, int head)
 {
-    attention_place at = {sequence, tile, head, 0, 0, 0};
+    attention_place at = {head, 0, 0, 0};
     at.begin = a.cu_seqlens[sequence];
     at.length = a.cu_seqlens[sequence + 1] - at.begin;
     at.first_key = a.key_starts[sequence] - at.begin;
@@ -97,6 +96,23 @@ __device__ inline void zero_tail(const ft_attention_arguments &a, void *x, int s
         int row = first + i / a.head_dim, column = i % a.head_dim;
         ft_store(x, (size_t)row * stride + (size_t)head * a.head_dim + column, 0.0f);
     }
+}
+
+/* Whether this block has a tile, of `rows` rows: where, and its first row in the sequence. The
+ * blocks behind the last sequence zero the tail of x and, unless it is null, of y. */
+__device__ inline bool take_tile(const ft_attention_arguments &a, int rows, void *x, void *y,
+                                 int stride, attention_place &at, int &first)
+{
+    int sequence = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, head = blockIdx.y;
+    if (sequence == a.sequences) {
+        zero_tail(a, x, stride, head, tile, a.tiles);
+        if (y != nullptr)
+            zero_tail(a, y, stride, head, tile, a.tiles);
+        return false;
+    }
+    at = place_of(a, sequence, head);
+    first = tile * rows;
+    return first < at.length;
 }
 
 __device__ inline float dot4(float4 x, float4 y, float sum)
