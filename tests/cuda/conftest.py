@@ -2,7 +2,9 @@
 NVIDIA's. Once found, libraries stay: between the tests that use them, the mock driver shows no GPU.
 """
 
+import contextlib
 import os
+import typing
 
 import pytest
 from cuda_support import (
@@ -19,6 +21,13 @@ from ftcore import _core, device_info
 from ftcore.devices import default_device
 
 
+class Mocks(typing.NamedTuple):
+    driver: MockDriver
+    nvrtc: MockNvrtc
+    cublaslt: MockCublasLt
+    cudnn: Mock
+
+
 @pytest.fixture(scope="session")
 def mock_libraries(tmp_path_factory):
     """The mock driver, NVRTC, cuBLASLt and cuDNN, loaded."""
@@ -27,48 +36,48 @@ def mock_libraries(tmp_path_factory):
     os.environ["FTCORE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     if real_driver():
         pytest.skip("NVIDIA's driver is here, and the mock would not be found before it")
-    driver = MockDriver(build.driver())
-    nvrtc = MockNvrtc(build.nvrtc())
-    cublaslt = MockCublasLt(build.cublaslt())
-    cudnn = Mock(build.cudnn())
-    return driver, nvrtc, cublaslt, cudnn
+    return Mocks(
+        driver=MockDriver(build.driver()),
+        nvrtc=MockNvrtc(build.nvrtc()),
+        cublaslt=MockCublasLt(build.cublaslt()),
+        cudnn=Mock(build.cudnn()),
+    )
+
+
+@contextlib.contextmanager
+def as_it_starts(mock):
+    mock.reset()
+    yield mock
+    mock.reset()
 
 
 @pytest.fixture
 def mock_driver(mock_libraries):
     """The mock driver as it starts, but with a GPU: an A100."""
-    driver, _, _, _ = mock_libraries
-    driver.reset()
-    driver.set_device("A100")
-    yield driver
-    driver.reset()
+    with as_it_starts(mock_libraries.driver) as driver:
+        driver.set_device("A100")
+        yield driver
 
 
 @pytest.fixture
 def mock_nvrtc(mock_libraries):
     """The mock NVRTC as it starts."""
-    _, nvrtc, _, _ = mock_libraries
-    nvrtc.reset()
-    yield nvrtc
-    nvrtc.reset()
+    with as_it_starts(mock_libraries.nvrtc) as mock:
+        yield mock
 
 
 @pytest.fixture
 def mock_cublaslt(mock_libraries):
     """The mock cuBLASLt as it starts."""
-    _, _, cublaslt, _ = mock_libraries
-    cublaslt.reset()
-    yield cublaslt
-    cublaslt.reset()
+    with as_it_starts(mock_libraries.cublaslt) as mock:
+        yield mock
 
 
 @pytest.fixture
 def mock_cudnn(mock_libraries):
     """The mock cuDNN as it starts."""
-    _, _, _, cudnn = mock_libraries
-    cudnn.reset()
-    yield cudnn
-    cudnn.reset()
+    with as_it_starts(mock_libraries.cudnn) as mock:
+        yield mock
 
 
 @pytest.fixture
