@@ -9,19 +9,14 @@
 /* Below this it is not worth asking what is free, which takes a tenth of a millisecond. */
 static const size_t CHECKED = (size_t)16 << 20;
 
-static double gib(size_t bytes)
-{
-    return (double)bytes / (1 << 30);
-}
-
 ft_status ft_host_allocate(ft_backend *backend, size_t bytes, void **out)
 {
     (void)backend;
     *out = NULL;
     if (bytes >= CHECKED) {
         size_t available = ft_memory_available("");
-        FT_RETURN_IF(bytes > available, FT_ERROR_MEMORY, "%.2f GiB are needed, %.2f GiB are free",
-                     gib(bytes), gib(available));
+        FT_RETURN_IF(bytes > available, FT_ERROR_MEMORY, "%s are needed, %s are free",
+                     ft_size(bytes).text, ft_size(available).text);
     }
     return ft_allocate(bytes, out);
 }

@@ -1,6 +1,7 @@
 #include "common/memory.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,4 +70,19 @@ void ft_release(void *memory)
         munmap(h.base, h.mapped);
     else
         free(h.base);
+}
+
+ft_size_text ft_size(size_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB"};
+    ft_size_text out;
+    int unit = -1;
+    double size = (double)bytes;
+    for (; size >= 1024 && unit < 2; unit++)
+        size /= 1024;
+    if (unit < 0)
+        snprintf(out.text, sizeof out.text, "%zu bytes", bytes);
+    else
+        snprintf(out.text, sizeof out.text, "%.2f %s", size, units[unit]);
+    return out;
 }

@@ -20,4 +20,11 @@ static inline size_t ft_align(size_t bytes)
     return (bytes + FT_ALIGNMENT - 1) / FT_ALIGNMENT * FT_ALIGNMENT;
 }
 
+typedef struct ft_size_text {
+    char text[32];
+} ft_size_text;
+
+/* For messages: "1.50 GiB", "20.00 MiB", "512 bytes". */
+ft_size_text ft_size(size_t bytes);
+
 #endif

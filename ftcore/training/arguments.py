@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import sys
 from typing import Any
 
 from ftcore.devices import default_device, why_no_gpu
@@ -361,7 +362,7 @@ class TrainingArguments:
             other = name.replace("fp", "bf")
             if getattr(self, other):
                 raise ValueError(f"{name} and {other} cannot both be True")
-            if self.device == "cpu":
+            if self._device_name == "cpu":
                 why = "" if self.use_cpu else f", and {why_no_gpu()}"
                 raise ValueError(
                     f"TrainingArguments({name}=True) is not supported on the CPU: float16 is for "
@@ -444,15 +445,21 @@ class TrainingArguments:
         return self.per_device_eval_batch_size
 
     @property
-    def device(self) -> str:
+    def device(self) -> Any:
         """Where training runs: the first GPU that will do, "cuda:0", or the CPU where there is none
-        or use_cpu is set. Of several GPUs one is used."""
+        or use_cpu is set. Of several GPUs one is used. A torch.device where torch is loaded, else a
+        str."""
+        torch = sys.modules.get("torch")
+        return self._device_name if torch is None else torch.device(self._device_name)
+
+    @property
+    def _device_name(self) -> str:
         return "cpu" if self.use_cpu else default_device()
 
     @property
     def n_gpu(self) -> int:
         """How many GPUs are used."""
-        return int(self.device != "cpu")
+        return int(self._device_name != "cpu")
 
     world_size = 1
     process_index = 0

@@ -14,7 +14,7 @@ SOURCES = [
     build.MOCK.parent / "tape.c",
     *[CUDA / f"{name}.c" for name in ("tape", "variables", "graphs")],
     *sorted((CUDA / "driver").glob("*.c")),
-    *[build.CSRC / "common" / f"{name}.c" for name in ("status", "sha256")],
+    *[build.CSRC / "common" / f"{name}.c" for name in ("memory", "status", "sha256")],
 ]
 CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 OK, MEMORY, RUNTIME = 0, 1, 7
@@ -500,7 +500,7 @@ def test_waiting_for_a_slot_may_fail(tape, memory):
 
 def test_no_memory_for_scratch(tape):
     tape.driver.set_memory(1 << 20)
-    with pytest.raises(TapeError, match=r"0\.50 GiB are needed on the GPU, 0\.00 of its") as error:
+    with pytest.raises(TapeError, match=r"512\.00 MiB are needed on the GPU, ") as error:
         tape.scratch(512 << 20)
     assert error.value.status == MEMORY
     assert "torch.cuda.empty_cache()" in str(error.value)

@@ -122,6 +122,8 @@ def test_a_run_learns_as_on_the_cpu(precision):
 
 
 def test_a_hundred_steps_give_the_same_bits_again(precision):
+    if precision != "float32" and torch.cuda.get_device_capability() >= (8, 0):
+        pytest.skip("cuDNN's attention promises no order of its sums backward")
     (one, losses), (other, losses_again) = train(100, precision), train(100, precision)
     assert losses == losses_again
     for name, value in one.state_dict().items():

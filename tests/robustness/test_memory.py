@@ -53,7 +53,8 @@ def test_a_batch_that_does_not_fit_is_refused_by_its_option(make, too_many):
     with pytest.raises(
         MemoryError,
         match=rf"a batch of {too_many} rows \({512 * too_many} tokens\) does not fit in memory: "
-        r"[0-9.]+ GiB are needed, [0-9.]+ GiB are free: lower per_device_train_batch_size, which "
+        r"[0-9.]+ [MG]iB are needed, [0-9.]+ [MG]iB are free: "
+        r"lower per_device_train_batch_size, which "
         rf"is {too_many}, or max_length",
     ):
         trainer.train()

@@ -144,7 +144,7 @@ def test_measurements_that_do_not_fit_in_memory_are_refused():
     available = _core.available_memory()
     if available is None:
         pytest.skip("this system does not say what memory is free")
-    message = r"what the measurement needs does not fit in memory: [0-9.]+ GiB are needed"
+    message = r"what the measurement needs does not fit in memory: [0-9.]+ [MG]iB are needed"
     with pytest.raises(MemoryError, match=message):
         _core.measure_stream(available // 4)
     with pytest.raises(MemoryError, match=message):

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "backend/cuda/driver/libraries.h"
+#include "common/memory.h"
 
 enum { OLDEST_VERSION = 12000 };
 
@@ -119,11 +120,6 @@ ft_status ft_cuda_check(const ft_cuda_driver *driver, int result, const char *do
                     text ? text : "the driver does not say what it means", advice(result));
 }
 
-static double gib(size_t bytes)
-{
-    return (double)bytes / (1 << 30);
-}
-
 ft_status ft_cuda_memory_allocate(const ft_cuda_driver *driver, size_t bytes, void **out)
 {
     ft_cu_pointer memory = 0;
@@ -131,9 +127,9 @@ ft_status ft_cuda_memory_allocate(const ft_cuda_driver *driver, size_t bytes, vo
     int result = driver->memory_allocate(&memory, bytes ? bytes : 1);
     size_t free = 0, total = 0;
     if (result == FT_CU_OUT_OF_MEMORY && driver->memory_info(&free, &total) == FT_CU_SUCCESS)
-        return ft_error(FT_ERROR_MEMORY,
-                        "%.2f GiB are needed on the GPU, %.2f of its %.2f GiB are free%s",
-                        gib(bytes), gib(free), gib(total), advice(result));
+        return ft_error(FT_ERROR_MEMORY, "%s are needed on the GPU, %s of its %s are free%s",
+                        ft_size(bytes).text, ft_size(free).text, ft_size(total).text,
+                        advice(result));
     FT_FORWARD(ft_cuda_check(driver, result, "allocating %zu bytes on the GPU", bytes));
     *out = (void *)memory;
     return FT_OK;
