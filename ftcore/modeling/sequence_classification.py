@@ -155,6 +155,20 @@ class SequenceClassifier:
         report.log(cls.__name__, os.fspath(pretrained_model_name_or_path))
         return model.eval().to(device)
 
+    @classmethod
+    def from_weights(
+        cls,
+        config: Any,
+        weights: Mapping[str, Any],
+        dropout: tuple[int, int] | None = None,
+    ) -> SequenceClassifier:
+        """A model on the CPU of a configuration, which is copied, and of a state dict; `dropout`:
+        the seed and the runs to go on from. Raises RuntimeError as `load_state_dict` does."""
+        model = cls.__new__(cls)
+        model._build(copy.deepcopy(config), dropout)
+        model.load_state_dict(weights)
+        return model
+
     # Modes, parameters, state
 
     def train(self, mode: bool = True) -> SequenceClassifier:
@@ -471,7 +485,7 @@ class DistilBertForSequenceClassification(SequenceClassifier):
         return super().pack(input_ids, attention_mask, None, position_ids, labels)
 
 
-_CLASSES: dict[type[PretrainedConfig], type[SequenceClassifier]] = {
+CLASSES: dict[type[PretrainedConfig], type[SequenceClassifier]] = {
     model.config_class: model
     for model in (BertForSequenceClassification, DistilBertForSequenceClassification)
 }
@@ -511,10 +525,10 @@ class AutoModelForSequenceClassification:
 
     @staticmethod
     def _class_of(config: Any) -> type[SequenceClassifier]:
-        model = _CLASSES.get(type(config))
+        model = CLASSES.get(type(config))
         if model is None:
             raise TypeError(
-                f"config must be one of {', '.join(c.__name__ for c in _CLASSES)}, "
+                f"config must be one of {', '.join(c.__name__ for c in CLASSES)}, "
                 f"got {type(config).__name__}"
             )
         return model
@@ -529,9 +543,7 @@ def _restore(
     device: str = "cpu",
 ) -> SequenceClassifier:
     """Undoes __reduce__."""
-    model = cls.__new__(cls)
-    model._build(copy.deepcopy(config), dropout)
-    model.load_state_dict(weights)
+    model = cls.from_weights(config, weights, dropout)
     try:
         model.to(device)
     except RuntimeError as error:

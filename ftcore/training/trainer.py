@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ftcore import _core
 from ftcore.devices import warn_of_unused_gpu
 from ftcore.modeling.checkpoint import WEIGHTS_NAME
+from ftcore.modeling.original import Original
 from ftcore.modeling.sequence_classification import SequenceClassifier
 from ftcore.optimization import AdamW, LRScheduler, get_scheduler
 from ftcore.seeding import set_seed
@@ -74,7 +75,9 @@ class Trainer:
     """Trains and evaluates a classifier, as transformers' Trainer does.
 
     Args:
-        model: a model of ftcore's, from AutoModelForSequenceClassification.
+        model: a model of ftcore's, from AutoModelForSequenceClassification; or transformers', in
+            whose place one of ftcore's, `self.model`, is trained and evaluated: its weights are
+            taken before each, and are the trained ones when `train` ends, however it does.
         args: TrainingArguments, ftcore's or transformers'; without them the defaults.
         data_collator: with None, ftcore's or transformers' DataCollatorWithPadding, or a
             default_data_collator, batches are packed without padding, straight from columns that
@@ -94,7 +97,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: SequenceClassifier | None = None,
+        model: Any = None,
         args: TrainingArguments | None = None,
         data_collator: Any = None,
         train_dataset: Any = None,
@@ -127,7 +130,9 @@ class Trainer:
         )
         logging.getLogger("ftcore").setLevel(self.args.get_process_log_level())
         set_seed(self.args.seed)
-        self.model = _check_model(model).to(self.args.device)
+        self._original = None if isinstance(model, SequenceClassifier) else Original(model)
+        self.model: SequenceClassifier = self._original.model if self._original else model
+        self.model.to(self.args.device)
         if not self.args.use_cpu:
             warn_of_unused_gpu()
         check_precision(self.model, self.args)
@@ -206,7 +211,11 @@ class Trainer:
         try:
             self._make_eval_loaders()
             precision = training_precision(self.args)
-            with deferred_interrupt() as self._interrupt, passes_in(self.model, precision):
+            with (
+                self._original.training() if self._original else contextlib.nullcontext(),
+                deferred_interrupt() as self._interrupt,
+                passes_in(self.model, precision),
+            ):
                 return self._train(loader, checkpoint)
         except BaseException:
             with contextlib.suppress(FloatingPointError, RuntimeError):
@@ -218,12 +227,17 @@ class Trainer:
 
     def _follow_arguments(self) -> None:
         """Checks the arguments, which may have been changed since, before work is done by them; the
-        model may have been moved since."""
+        model may have been moved since, or its original changed."""
         self.args = as_training_arguments(self.args)
+        self._take_original()
         self.model.to(self.args.device)
         check_precision(self.model, self.args)
         if self.args.num_threads is not None:
             self.model.core.threads = self.args.num_threads
+
+    def _take_original(self) -> None:
+        if self._original is not None:
+            self._original.take()
 
     def _make_eval_loaders(self) -> None:
         """Reads and checks the data sets that training will evaluate on, before its first step."""
@@ -612,6 +626,7 @@ class Trainer:
     def save_model(self, output_dir: str | os.PathLike[str] | None = None) -> None:
         """Writes model, tokenizer and training arguments to a folder, by default output_dir."""
         folder = pathlib.Path(self.args.output_dir if output_dir is None else output_dir)
+        self._take_original()
         checkpointing.save_model_files(folder, self.model, self._tokenizer(), self.args)
 
     def _tokenizer(self) -> Any:
@@ -725,15 +740,6 @@ def _not_finite(what: str, value: float | None, step: int) -> str:
         f"the {what} is {value} at step {step}: the parameters are left as they were before it; a "
         "lower learning rate may help, if the data and the labels are sound"
     )
-
-
-def _check_model(model: Any) -> SequenceClassifier:
-    if not isinstance(model, SequenceClassifier):
-        raise TypeError(
-            f"model must be one of ftcore's, got {type(model).__name__}: load it with "
-            "ftcore.AutoModelForSequenceClassification.from_pretrained"
-        )
-    return model
 
 
 def _check_optimizers(optimizers: Any, model: SequenceClassifier) -> tuple[Any, Any]:
