@@ -1,5 +1,4 @@
-"""Linear layers on the mock GPU: products of float32 are our kernels', those of 16 bits
-cuBLASLt's."""
+"""Linear layers on the mock GPU."""
 
 import numpy as np
 import pytest
@@ -15,8 +14,8 @@ from operations_support import (
 
 from ftcore import _core
 
-# Whole and part tiles, lines that are and are not a multiple of four, few rows and many (which are
-# split), few columns, and sums so long that they are split.
+# Lines that are and are not a multiple of four, few rows and many (whose sums are split), few
+# columns, and sums that take a workspace.
 SHAPES = [
     (1, 1, 1),
     (8, 96, 2),

@@ -1,7 +1,7 @@
 /* What the files of the CUDA backend share. Nothing of NVIDIA's is needed to build it: the driver,
  * NVRTC, cuBLASLt and cuDNN are loaded when a backend is made (driver/), our kernels are compiled
- * by NVRTC for the GPU at hand (kernels/), products of 16 bits are cuBLASLt's (cublaslt/) and
- * attention is cuDNN's (cudnn/).
+ * by NVRTC for the GPU at hand (kernels/), products are cuBLASLt's (cublaslt/) and attention is
+ * cuDNN's (cudnn/).
  *
  * An operation launches nothing itself. It records what is to run on a tape: kernels with their
  * arguments, and calls that enqueue work, as those libraries' do. ft_cuda_submit plays the tape;

@@ -1,8 +1,14 @@
 /* Linear layers: a product and what goes with it. cuBLASLt's GELU is not through erf, so what is
- * fused with products of 16-bit operands is the bias alone. */
+ * fused with products is the bias alone. */
 #include "backend/cuda/kernels/linear.h"
+#include "backend/cuda/cublaslt/cublaslt.h"
 #include "backend/cuda/launch.h"
-#include "backend/cuda/products.h"
+
+_Static_assert((int)FT_ACTIVATION_NONE == (int)FT_CUDA_NO_ACTIVATION &&
+                   (int)FT_ACTIVATION_GELU == (int)FT_CUDA_GELU &&
+                   (int)FT_ACTIVATION_TANH == (int)FT_CUDA_TANH &&
+                   (int)FT_ACTIVATION_RELU == (int)FT_CUDA_RELU,
+               "kernels number activations as backend.h does");
 
 /* y = activation(z). */
 static ft_status activate(ft_cuda *cuda, const ft_linear *l, const void *z)
@@ -25,25 +31,22 @@ ft_status ft_cuda_linear_forward(ft_backend *backend, const ft_linear *l)
     ft_cuda *cuda = ft_cuda_of(backend);
     if (l->rows == 0 || l->out == 0)
         return FT_OK;
-    bool fused = l->precision == FT_FLOAT32 || l->activation == FT_ACTIVATION_NONE;
-    void *kept = l->activation == FT_ACTIVATION_GELU ? l->kept : NULL;
-    void *z = fused || kept == NULL ? l->y : kept;
-    const ft_cuda_product xw = {
+    bool keeps = l->activation == FT_ACTIVATION_GELU && l->kept != NULL;
+    void *z = keeps ? l->kept : l->y;
+    const ft_cublaslt_product xw = {
         .precision = l->precision,
         .out_precision = l->precision,
         .m = l->rows,
         .n = l->out,
         .k = l->in,
         .b_transposed = true,
-        .activation = fused ? l->activation : FT_ACTIVATION_NONE,
         .a = l->x,
         .b = l->weight,
         .bias = l->precision == FT_FLOAT32 ? l->bias : l->rounded_bias,
-        .kept = fused ? kept : NULL,
         .out = z,
     };
-    FT_FORWARD(ft_cuda_record_product(cuda, &xw));
-    return fused ? FT_OK : activate(cuda, l, z);
+    FT_FORWARD(ft_cublaslt_record_product(cuda, &xw));
+    return l->activation == FT_ACTIVATION_NONE ? FT_OK : activate(cuda, l, z);
 }
 
 /* ---- backward ---- */
@@ -117,7 +120,7 @@ ft_status ft_cuda_linear_backward(ft_backend *backend, const ft_linear_gradient 
     if (dz.bytes > 0)
         FT_FORWARD(ft_cuda_scratch(cuda, dz.bytes, &scratch));
     FT_FORWARD(record_dz(cuda, g, dz, scratch));
-    const ft_cuda_product dx = {
+    const ft_cublaslt_product dx = {
         .precision = g->precision,
         .out_precision = g->dx_precision,
         .m = g->rows,
@@ -129,8 +132,8 @@ ft_status ft_cuda_linear_backward(ft_backend *backend, const ft_linear_gradient 
         .out = g->dx,
     };
     if (g->dx)
-        FT_FORWARD(ft_cuda_record_product(cuda, &dx));
-    const ft_cuda_product dweight = {
+        FT_FORWARD(ft_cublaslt_record_product(cuda, &dx));
+    const ft_cublaslt_product dweight = {
         .precision = g->precision,
         .out_precision = FT_FLOAT32,
         .m = g->out,
@@ -142,5 +145,5 @@ ft_status ft_cuda_linear_backward(ft_backend *backend, const ft_linear_gradient 
         .b = g->x,
         .out = g->dweight,
     };
-    return ft_cuda_record_product(cuda, &dweight);
+    return ft_cublaslt_record_product(cuda, &dweight);
 }

@@ -44,12 +44,13 @@ static const char *advice(int status)
     case CUBLAS_STATUS_ALLOC_FAILED:
         return "; use smaller batches, or free what others hold (torch.cuda.empty_cache())";
     case CUBLAS_STATUS_ARCH_MISMATCH:
-        return "; it does not know this GPU: install a newer nvidia-cublas, or train in float32";
+        return "; it does not know this GPU: install a newer nvidia-cublas, or train on the CPU "
+               "(use_cpu=True)";
     case CUBLAS_STATUS_EXECUTION_FAILED:
         return "; this process may be able to use the GPU no more: restart it (in a notebook, the "
                "runtime)";
     case CUBLAS_STATUS_NOT_SUPPORTED:
-        return "; train in float32, without fp16=True or bf16=True";
+        return "; train in another precision, or on the CPU (use_cpu=True)";
     default:
         return "";
     }

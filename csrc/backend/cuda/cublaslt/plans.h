@@ -7,7 +7,7 @@
 #include "backend/backend.h"
 #include "backend/cuda/cublaslt/library.h"
 
-/* ft_cuda_product without its memory, of which the alignments are left. Compared byte for
+/* ft_cublaslt_product without its memory, of which the alignments are left. Compared byte for
  * byte: without padding. */
 typedef struct ft_cublaslt_shape {
     int32_t precision, out_precision; /* ft_precision */

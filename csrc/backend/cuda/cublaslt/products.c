@@ -2,6 +2,7 @@
 
 #include "backend/cuda/cublaslt/cublaslt.h"
 #include "backend/cuda/cublaslt/plans.h"
+#include "backend/cuda/tape.h"
 #include "backend/precision.h"
 
 struct ft_cublaslt {
@@ -79,10 +80,14 @@ static uint32_t alignment_of(const void *memory)
     return (uint32_t)(address & -address);
 }
 
-ft_status ft_cublaslt_record_product(ft_cuda *cuda, const ft_cuda_product *p)
+ft_status ft_cublaslt_record_product(ft_cuda *cuda, const ft_cublaslt_product *p)
 {
-    FT_RETURN_IF(p->precision == FT_FLOAT32, FT_ERROR_VALUE,
-                 "products of float32 are not cuBLASLt's");
+    if (p->m == 0 || p->n == 0)
+        return FT_OK;
+    if (p->k == 0 && p->bias == NULL) { /* sums of nothing, for which cuBLASLt has no product */
+        size_t bytes = (size_t)p->m * (size_t)p->n * ft_precision_bytes(p->out_precision);
+        return p->add ? FT_OK : ft_cuda_zero(cuda, p->out, bytes);
+    }
     FT_RETURN_IF(p->bias != NULL && p->out_precision != p->precision, FT_ERROR_VALUE,
                  "a product with a bias in %s cannot be %s", ft_precision_name(p->precision),
                  ft_precision_name(p->out_precision));

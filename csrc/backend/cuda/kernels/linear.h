@@ -7,9 +7,9 @@
 /* ft_activation's numbers. */
 enum { FT_CUDA_NO_ACTIVATION = 0, FT_CUDA_GELU, FT_CUDA_TANH, FT_CUDA_RELU };
 
-/* activation_forward: y = activation(z), for what products do not fuse; y may be z. A thread has
- * FT_ACTIVATION_WIDTH elements where `vector`: then count is a multiple of that, and z and y are
- * 16-byte aligned; otherwise it has one. */
+/* activation_forward: y = activation(z); y may be z. A thread has FT_ACTIVATION_WIDTH elements
+ * where `vector`: then count is a multiple of that, and z and y are 16-byte aligned; otherwise it
+ * has one. */
 enum { FT_ACTIVATION_THREADS = 256, FT_ACTIVATION_WIDTH = 8 };
 
 typedef struct ft_activation_arguments {
