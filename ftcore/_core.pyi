@@ -73,9 +73,11 @@ class Backend:
         bias: _Floats,
         activation: str = "none",
         keep: bool = True,
+        tf32: bool = False,
     ) -> tuple[_Operand, _Operand | None]:
         """x [rows, in], weight [out, in], bias [out]; activation "none", "gelu", "tanh" or "relu"
-        -> (y [rows, out], the pre-activation [rows, out] or None)."""
+        -> (y [rows, out], the pre-activation [rows, out] or None). tf32: the product may round
+        float32 operands to TensorFloat-32."""
     def linear_backward(
         self,
         dy: _Operand,
@@ -88,6 +90,7 @@ class Backend:
         accumulate: bool = False,
         into: tuple[_Floats, _Floats] | None = None,
         float32_dx: bool = False,
+        tf32: bool = False,
     ) -> tuple[_Operand, _Operand | None, _Floats, _Floats]:
         """kept: GELU's pre-activation, tanh's or ReLU's y
         -> (the pre-activation's gradient, dx or None, dweight, dbias). into: (dweight, dbias).
@@ -290,6 +293,10 @@ class Model:
     """"float32", "bfloat16" or "float16": of what the layers' products and activations are.
     Parameters, gradients, moments, the residual stream, the head and the loss are float32 in any.
     May be set, which drops what a forward kept; ValueError where the device does not do it."""
+    tf32: bool
+    """Whether products of linear layers may round float32 operands to TensorFloat-32, which has 10
+    bits behind the point; attention's do not. May be set; ValueError where the device has no such
+    products."""
     threads: int
     """On how many threads the passes run; may be set, from 1 to 1024."""
     def __init__(

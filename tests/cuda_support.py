@@ -179,6 +179,10 @@ class MockCublasLt(Mock):
         """The reduction schemes that the last heuristic was allowed."""
         return self.library.mock_schemes()
 
+    def matmuls(self, tf32):
+        """How many there were whose operands are rounded to TensorFloat-32, or are not."""
+        return self.library.mock_matmuls(tf32)
+
     def message(self):
         return self.library.mock_message().decode()
 

@@ -102,9 +102,13 @@ typedef struct ft_embedding_gradient {
 
 /* y = activation(z), z = x weight^T + bias. The activation takes z rounded, whether it is kept or
  * not: so it does under PyTorch's autocast, and backward sees what forward saw. A backend may take
- * the bias or what it is rounded to, as autocast does. */
+ * the bias or what it is rounded to, as autocast does.
+ *
+ * tf32, here and going backward: products may round float32 operands to TensorFloat-32, which has
+ * float32's range and 10 bits behind the point, where there are such products; sums are float32. */
 typedef struct ft_linear {
     ft_precision precision;
+    bool tf32;
     int32_t rows, in, out;
     const void *x;            /* [rows, in] */
     const void *weight;       /* [out, in] */
@@ -120,6 +124,7 @@ typedef struct ft_linear {
 typedef struct ft_linear_gradient {
     ft_precision precision;
     ft_precision dx_precision; /* of dx alone: float32 where it is the residual stream's */
+    bool tf32;
     int32_t rows, in, out;
     const void *x;      /* [rows, in] */
     const void *weight; /* [out, in] */
@@ -232,6 +237,8 @@ typedef struct ft_backend_operations {
 
     /* FT_OK where operands of this precision are taken; otherwise why not, and what to do. */
     ft_status (*check_precision)(ft_backend *, ft_precision);
+    /* The same of products in TensorFloat-32. Where there are none, `tf32` changes nothing. */
+    ft_status (*check_tf32)(ft_backend *);
 
     /* On how many threads operations run from now on; what was made for another number is dropped.
      * Refuses a number below 1 or beyond reason. The reference has one thread, whatever is set. */

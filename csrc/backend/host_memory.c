@@ -60,6 +60,14 @@ ft_status ft_host_synchronize(ft_backend *backend)
     return FT_OK;
 }
 
+ft_status ft_host_check_tf32(ft_backend *backend)
+{
+    (void)backend;
+    return ft_error(FT_ERROR_VALUE,
+                    "TensorFloat-32 is for GPUs: on the CPU train without tf32, in float32, or in "
+                    "bfloat16 (bf16=True)");
+}
+
 int32_t ft_host_bucket(const ft_backend *backend, int32_t tokens)
 {
     (void)backend;

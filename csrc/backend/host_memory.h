@@ -1,5 +1,5 @@
-/* What the backends have in common whose memory is the host's: memory itself, and
- * operations that are done at once. */
+/* What the backends have in common whose memory is the host's: memory itself, operations that are
+ * done at once, and products of float32 that are no less. */
 #ifndef FT_BACKEND_HOST_MEMORY_H
 #define FT_BACKEND_HOST_MEMORY_H
 
@@ -14,6 +14,8 @@ ft_status ft_host_zero(ft_backend *, void *memory, size_t bytes);
 /* Operations that were carried out when they were asked for. */
 ft_status ft_host_submit(ft_backend *);
 ft_status ft_host_synchronize(ft_backend *);
+
+ft_status ft_host_check_tf32(ft_backend *);
 
 /* At most 15 rows are too many, or, of a batch of more than a thousand, one in 32. */
 int32_t ft_host_bucket(const ft_backend *, int32_t tokens);

@@ -106,6 +106,11 @@ static ft_status profile_check_precision(ft_backend *backend, ft_precision preci
     return inner(backend)->operations->check_precision(inner(backend), precision);
 }
 
+static ft_status profile_check_tf32(ft_backend *backend)
+{
+    return inner(backend)->operations->check_tf32(inner(backend));
+}
+
 static int profile_threads(const ft_backend *backend)
 {
     const ft_backend *to = ((const profile *)backend)->inner;
@@ -161,6 +166,7 @@ static void profile_destroy(ft_backend *backend)
 static const ft_backend_operations timed_operations = {
     .destroy = profile_destroy,
     .check_precision = profile_check_precision,
+    .check_tf32 = profile_check_tf32,
     .threads = profile_threads,
     .set_threads = profile_set_threads,
     .submit = profile_submit,
@@ -193,7 +199,7 @@ static const ft_backend_operations timed_operations = {
 };
 
 /* An operation that is new in the table needs a line above. */
-_Static_assert(sizeof(ft_backend_operations) == 33 * sizeof(void *), "all operations are here");
+_Static_assert(sizeof(ft_backend_operations) == 34 * sizeof(void *), "all operations are here");
 
 ft_status ft_backend_profile_create(ft_backend *inner, ft_backend **out)
 {

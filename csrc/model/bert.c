@@ -163,6 +163,7 @@ static ft_activation head_activation(const ft_model *m)
 static ft_status linear_forward(ft_model *m, ft_linear l, const float *weight)
 {
     l.precision = m->precision;
+    l.tf32 = m->tf32;
     l.weight = ft_model_weight(m, weight);
     l.rounded_bias = m->precision == FT_FLOAT32 ? NULL : ft_model_weight(m, l.bias);
     return m->backend->operations->linear_forward(m->backend, &l);
@@ -242,7 +243,8 @@ static ft_status head_forward(ft_model *m)
     ft_activations *a = &m->activations;
     int32_t h = m->config.hidden_size, sequences = a->layout.sequences;
     ft_dropout dropout = dropout_at(m, 0, SITE_CLASSIFIER, m->config.classifier_dropout);
-    const ft_linear dense = {.rows = sequences,
+    const ft_linear dense = {.tf32 = m->tf32,
+                             .rows = sequences,
                              .in = h,
                              .out = h,
                              .x = head_input(m),
@@ -253,7 +255,8 @@ static ft_status head_forward(ft_model *m)
     FT_FORWARD(op->linear_forward(m->backend, &dense));
     FT_FORWARD(
         op->dropout(m->backend, &dropout, (size_t)sequences * h, a->dense, a->dense_dropped));
-    const ft_linear classifier = {.rows = sequences,
+    const ft_linear classifier = {.tf32 = m->tf32,
+                                  .rows = sequences,
                                   .in = h,
                                   .out = m->config.num_labels,
                                   .x = a->dense_dropped,
@@ -300,6 +303,7 @@ static ft_status finish_linear(ft_model *m, const ft_linear_gradient *g)
 
 static ft_status linear_backward(ft_model *m, ft_linear_gradient *g)
 {
+    g->tf32 = m->tf32;
     g->accumulate = m->accumulated;
     return m->backend->operations->linear_backward(m->backend, g);
 }

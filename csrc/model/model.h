@@ -34,6 +34,10 @@ ft_status ft_model_set_threads(ft_model *model, int threads);
  * be chosen between a backward and the next forward; float32 at first. */
 ft_precision ft_model_precision(const ft_model *model);
 ft_status ft_model_set_precision(ft_model *model, ft_precision precision);
+/* Whether products of linear layers may round float32 operands to TensorFloat-32, those of the head
+ * too; attention's do not. Not at first. */
+bool ft_model_tf32(const ft_model *model);
+ft_status ft_model_set_tf32(ft_model *model, bool tf32);
 const ft_parameter_table *ft_model_table(const ft_model *model);
 ft_problem ft_model_problem(const ft_model *model);
 void ft_model_set_problem(ft_model *model, ft_problem problem);

@@ -39,6 +39,19 @@ ft_status ft_model_set_precision(ft_model *m, ft_precision precision)
     return FT_OK;
 }
 
+bool ft_model_tf32(const ft_model *m)
+{
+    return m->tf32;
+}
+
+ft_status ft_model_set_tf32(ft_model *m, bool tf32)
+{
+    if (tf32)
+        FT_FORWARD(m->backend->operations->check_tf32(m->backend));
+    m->tf32 = tf32;
+    return FT_OK;
+}
+
 void ft_model_share_parameters(ft_model *m)
 {
     m->parameter_views++;

@@ -18,6 +18,7 @@ struct ft_model {
     ft_tensors p, g; /* parameters and gradients as tensors; g.layers is NULL without gradients */
 
     ft_precision precision; /* of the layers' products; the embedding and the head are float32 */
+    bool tf32;              /* where those, or the head's, take float32: see ft_linear */
     uint16_t *shadow;       /* the layers' parameters in a 16-bit precision, or NULL */
     /* Parameters may be written from outside while an array shows them, so the shadow is made anew
      * for each forward; once no array does, for one more. */

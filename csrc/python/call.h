@@ -35,7 +35,7 @@ typedef struct ft_call {
         ft_status run_;                                                                            \
         Py_BEGIN_ALLOW_THREADS                                                                     \
         pthread_mutex_lock(&(self)->busy);                                                         \
-        run_ = (self)->backend->operations->operation((self)->backend, __VA_ARGS__);               \
+        run_ = (self)->backend->operations->operation((self)->backend, ##__VA_ARGS__);             \
         pthread_mutex_unlock(&(self)->busy);                                                       \
         Py_END_ALLOW_THREADS                                                                       \
         if (run_ != FT_OK)                                                                         \

@@ -582,6 +582,28 @@ static int model_set_precision(PyObject *self, PyObject *value, void *unused)
     return status == FT_OK ? 0 : -1;
 }
 
+static PyObject *model_get_tf32(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(ft_model_tf32(ft_python_model(self)));
+}
+
+static int model_set_tf32(PyObject *self, PyObject *value, void *unused)
+{
+    (void)unused;
+    if (value == NULL || !PyBool_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "tf32 must be True or False");
+        return -1;
+    }
+    if (ft_python_model_begin(self) < 0)
+        return -1;
+    ft_status status = ft_model_set_tf32(ft_python_model(self), value == Py_True);
+    ft_python_model_end(self);
+    if (status != FT_OK)
+        ft_python_raise(status);
+    return status == FT_OK ? 0 : -1;
+}
+
 static PyObject *model_get_threads(PyObject *self, void *unused)
 {
     (void)unused;
@@ -680,6 +702,8 @@ static PyGetSetDef model_attributes[] = {
      "which loss: Hugging Face's names", NULL},
     {"precision", model_get_precision, model_set_precision,
      "'float32', 'bfloat16' or 'float16': what products and activations are", NULL},
+    {"tf32", model_get_tf32, model_set_tf32,
+     "whether products may round float32 operands to TensorFloat-32", NULL},
     {"threads", model_get_threads, model_set_threads, "on how many threads it runs", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

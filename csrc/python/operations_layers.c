@@ -35,6 +35,12 @@ static int parse_activation(const char *name, ft_activation *out)
     return -1;
 }
 
+static int parse_tf32(ft_backend_object *self, int tf32, bool *out)
+{
+    *out = tf32;
+    return tf32 ? FT_BACKEND_RUN(self, check_tf32) : 0;
+}
+
 static int check_count(npy_intp tokens, npy_intp rows)
 {
     if (rows > INT32_MAX) {
@@ -172,14 +178,15 @@ static int round_bias(ft_call *call, ft_linear *l)
 
 FT_OPERATIONS_METHOD(linear_forward)
 {
-    static const char *names[] = {"x", "weight", "bias", "activation", "keep", NULL};
+    static const char *names[] = {"x", "weight", "bias", "activation", "keep", "tf32", NULL};
     PyObject *x, *weight, *bias;
     const char *activation = "none";
-    int keep = 1;
+    int keep = 1, tf32 = 0;
     ft_linear l = {0};
-    if (!PARSE("OOO|sp", &x, &weight, &bias, &activation, &keep))
+    if (!PARSE("OOO|spp", &x, &weight, &bias, &activation, &keep, &tf32))
         return NULL;
     NEED(parse_activation(activation, &l.activation) == 0);
+    NEED(parse_tf32(call->self, tf32, &l.tf32) == 0);
     NEED(ft_operations_precision(call->self, x, "x", &l.precision) == 0);
     NEED(l.x = OPERAND(l.precision, x, "x", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(x, 0), in = ft_operand_size(x, 1);
@@ -203,16 +210,17 @@ FT_OPERATIONS_METHOD(linear_backward)
 {
     static const char *names[] = {"dy",   "x",          "weight",    "activation",
                                   "kept", "want_dx",    "add_to_dx", "accumulate",
-                                  "into", "float32_dx", NULL};
+                                  "into", "float32_dx", "tf32",      NULL};
     PyObject *dy, *x, *weight, *kept = Py_None, *dx = Py_None, *into = NULL, *items[2];
     const char *activation = "none";
-    int want_dx = 1, accumulate = 0, float32_dx = 0;
+    int want_dx = 1, accumulate = 0, float32_dx = 0, tf32 = 0;
     ft_linear_gradient g = {0};
-    if (!PARSE("OOO|sOpOpOp", &dy, &x, &weight, &activation, &kept, &want_dx, &dx, &accumulate,
-               &into, &float32_dx))
+    if (!PARSE("OOO|sOpOpOpp", &dy, &x, &weight, &activation, &kept, &want_dx, &dx, &accumulate,
+               &into, &float32_dx, &tf32))
         return NULL;
     NEED(unpack_into(into, accumulate, 2, items) == 0);
     NEED(parse_activation(activation, &g.activation) == 0);
+    NEED(parse_tf32(call->self, tf32, &g.tf32) == 0);
     NEED(ft_operations_precision(call->self, x, "x", &g.precision) == 0);
     NEED(g.x = OPERAND(g.precision, x, "x", FT_ANY, FT_ANY));
     npy_intp rows = ft_operand_size(x, 0), in = ft_operand_size(x, 1);

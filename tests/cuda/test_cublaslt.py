@@ -20,11 +20,12 @@ def rng():
     return np.random.default_rng(5)
 
 
-@pytest.fixture
-def inputs(rng):
-    """x, weight, bias and dy, of float16."""
+@pytest.fixture(params=[np.float16, np.float32])
+def inputs(rng, request):
+    """x, weight, bias and dy."""
     x, weight, bias, dy = linear_inputs(rng, 24, 136, 40)
-    return x.astype(np.float16), weight.astype(np.float16), bias, dy.astype(np.float16)
+    x, weight, dy = (operand.astype(request.param) for operand in (x, weight, dy))
+    return x, weight, bias, dy
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +37,10 @@ def nothing_is_left(mock_cublaslt):
     assert (mock_cublaslt.alive("object"), mock_cublaslt.alive("handle")) == before
 
 
-def forward_and_backward(cuda, inputs):
+def forward_and_backward(cuda, inputs, **options):
     x, weight, bias, dy = inputs
-    y, z = cuda.linear_forward(x, weight, bias, "gelu")
-    return y, z, *cuda.linear_backward(dy, x, weight, "gelu", z)
+    y, z = cuda.linear_forward(x, weight, bias, "gelu", **options)
+    return y, z, *cuda.linear_backward(dy, x, weight, "gelu", z, **options)
 
 
 def test_an_algorithm_is_chosen_once_a_shape(gpu, mock_cublaslt, inputs):
@@ -52,6 +53,18 @@ def test_an_algorithm_is_chosen_once_a_shape(gpu, mock_cublaslt, inputs):
     assert mock_cublaslt.calls("cublasLtMatmulAlgoGetHeuristic") == 3
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_an_algorithm_is_for_operands_that_are_rounded_or_not(gpu, mock_cublaslt, inputs):
+    cuda, is_float32 = gpu(), inputs[0].dtype == np.float32
+    exact = forward_and_backward(cuda, inputs)
+    rounded = forward_and_backward(cuda, inputs, tf32=True)
+    again = forward_and_backward(cuda, inputs)
+    assert mock_cublaslt.calls("cublasLtMatmulAlgoGetHeuristic") == (6 if is_float32 else 3)
+    assert mock_cublaslt.matmuls(tf32=True) == (3 if is_float32 else 0)
+    for one, other, third in zip(exact, rounded, again, strict=True):
+        assert np.array_equal(one, other) == (not is_float32)
+        np.testing.assert_array_equal(one, third)
 
 
 def test_sums_are_in_an_order_that_is_always_the_same(gpu, mock_cublaslt, inputs):
@@ -87,14 +100,14 @@ def test_each_call_that_fails_is_said_and_the_backend_goes_on(gpu, mock_cublaslt
 
 
 def test_a_product_that_cublaslt_has_not_is_named(gpu, mock_cublaslt, inputs):
-    cuda = gpu()
-    mock_cublaslt.fail("cublasLtMatmulAlgoGetHeuristic", NOT_SUPPORTED)
-    with pytest.raises(
-        RuntimeError,
-        match=r"an algorithm for \[24, 136\] times \[136, 40\] in float16, into float16 with bias: "
-        "CUBLAS_STATUS_NOT_SUPPORTED .*; train in another precision",
-    ):
-        forward_and_backward(cuda, inputs)
+    cuda, name = gpu(), str(inputs[0].dtype)
+    for tf32 in (False, name == "float32"):
+        mock_cublaslt.fail("cublasLtMatmulAlgoGetHeuristic", NOT_SUPPORTED)
+        product = r"an algorithm for \[24, 136\] times \[136, 40\]"
+        types = f"in {'TensorFloat-32' if tf32 else name}, into {name} with bias"
+        why = "CUBLAS_STATUS_NOT_SUPPORTED .*; train in another precision"
+        with pytest.raises(RuntimeError, match=f"{product} {types}: {why}"):
+            forward_and_backward(cuda, inputs, tf32=tf32)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,10 @@ def exact(bits):
     return bits.astype(np.float64)
 
 
+def exact_product(a, b):
+    return a.astype(np.float64) @ b.astype(np.float64)
+
+
 def kept_by(activation, y, kept):
     return {"none": None, "gelu": kept}.get(activation, y)
 
@@ -110,6 +114,42 @@ def test_linear_of_16_bits(gpu, reference, rng, precision, rows, width, out, act
     assert_within(got[1], dz @ exact(weight), step)
     assert_close(got[2], dz.T @ exact(x), 1e-5)
     assert_close(got[3], dz.sum(0), 1e-5)
+
+
+def to_tf32(x):
+    """x to 10 bits behind the point."""
+    return ((x.view(np.uint32) + 0x1000) & 0xFFFFE000).view(np.float32)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("rows,width,out", [(9, 136, 24), (33, 50, 70)])
+def test_tf32_rounds_operands_of_products_and_nothing_else(
+    cuda, reference, rng, rows, width, out, activation
+):
+    x, weight, bias, dy = linear_inputs(rng, rows, width, out)
+    forward = cuda.linear_forward(x, weight, bias, activation, tf32=True)
+    want = reference.linear_forward(to_tf32(x), to_tf32(weight), bias, activation)
+    assert_all_close(forward, want, 4e-6)
+    kept = kept_by(activation, *want)
+    dz, dx, dweight, dbias = cuda.linear_backward(dy, x, weight, activation, kept, tf32=True)
+    exact = reference.linear_backward(dy, x, weight, activation, kept)
+    assert_all_close((dz, dbias), (exact[0], exact[3]), 8e-6)
+    assert_close(dx, exact_product(to_tf32(dz), to_tf32(weight)), 8e-6)
+    assert_close(dweight, exact_product(to_tf32(dz).T, to_tf32(x)), 8e-6)
+    assert not np.array_equal(dx, exact[1]) and not np.array_equal(dweight, exact[2])
+
+
+def test_tf32_is_refused_where_there_is_none(gpu, reference, rng):
+    x, weight, bias, dy = linear_inputs(rng, 4, 5, 6)
+    for backend, match in (
+        (gpu("T4"), r"TensorFloat-32 needs .* 8\.0 or newer, this one has 7\.5: .*fp16=True"),
+        (reference, "TensorFloat-32 is for GPUs: on the CPU train without tf32"),
+        (_core.Backend("cpu"), "TensorFloat-32 is for GPUs: on the CPU train without tf32"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            backend.linear_forward(x, weight, bias, tf32=True)
+        with pytest.raises(ValueError, match=match):
+            backend.linear_backward(dy, x, weight, tf32=True)
 
 
 @pytest.mark.parametrize("rows", [24, 200])

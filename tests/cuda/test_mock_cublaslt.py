@@ -12,6 +12,8 @@ API = (build.CSRC / "backend/cuda/cublaslt/cublaslt_api.h").read_text()
 C = {name: int(value) for name, value in re.findall(r"\b(CU[A-Z]\w+) = (\d+)", API)}
 HALF, BFLOAT16, FLOAT = C["CUDA_R_16F"], C["CUDA_R_16BF"], C["CUDA_R_32F"]
 BIAS, DEFAULT = C["CUBLASLT_EPILOGUE_BIAS"], C["CUBLASLT_EPILOGUE_DEFAULT"]
+# What is computed and scaled in.
+EXACT, TF32 = (C["CUBLAS_COMPUTE_32F"], FLOAT), (C["CUBLAS_COMPUTE_32F_FAST_TF32"], FLOAT)
 M, N, K = 24, 5, 136
 WORKSPACE = 32 << 20
 
@@ -51,9 +53,9 @@ class Blas:
         kinds = "cublasLtMatrixLayoutCreate", "cublasLtMatrixLayoutDestroy"
         return self.create(*kinds, kind, *sizes)
 
-    def operation(self, epilogue=DEFAULT, bias=None, transposed=(0, 0)):
+    def operation(self, epilogue=DEFAULT, bias=None, transposed=(0, 0), types=EXACT):
         kinds = "cublasLtMatmulDescCreate", "cublasLtMatmulDescDestroy"
-        made = self.create(*kinds, C["CUBLAS_COMPUTE_32F"], FLOAT)
+        made = self.create(*kinds, *types)
         attributes = {
             "TRANSA": ctypes.c_int32(transposed[0]),
             "TRANSB": ctypes.c_int32(transposed[1]),
@@ -167,6 +169,31 @@ def test_operands_may_lie_transposed(blas, transposed):
     np.testing.assert_allclose(d.T, a @ b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("types", [EXACT, TF32])
+def test_operands_of_float32_are_rounded_where_that_is_asked_for(blas, types):
+    # TensorFloat-32 has 10 bits behind the point; what lies between two is rounded away from zero.
+    a = np.array([[1 + 2**-11, -1 - 2**-11, 1 + 2**-12, 1 + 2**-10, np.inf]], np.float32).T
+    rounded = [1 + 2**-10, -1 - 2**-10, 1, 1 + 2**-10, np.inf]
+    memory = [column_major(a), column_major(np.ones((1, 1), np.float32))]
+    d = device_array(np.zeros((1, 5), np.float32))
+    out = blas.layout(FLOAT, 5, 1)
+    layouts = [out, blas.layout(FLOAT, 1, 1), out, out]
+    operation = blas.operation(types=types)
+    choice = blas.choose(operation, *layouts)
+    blas.run(operation, layouts, [x.ctypes.data for x in (*memory, d, d)], choice)
+    np.testing.assert_array_equal(d[0], rounded if types == TF32 else a[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("types", "kind"), [(TF32, HALF), (TF32, BFLOAT16), ((EXACT[0], HALF), HALF)]
+)
+def test_what_is_not_computed_together(blas, types, kind):
+    out = blas.layout(FLOAT, M, N)
+    layouts = [blas.layout(kind, M, K), blas.layout(kind, K, N), out, out]
+    with pytest.raises(RuntimeError, match=rf"15: types .*as {types[0]}, scaled in {types[1]}"):
+        blas.choose(blas.operation(types=types), *layouts)
+
+
 def test_what_was_promised_is_held_to(blas):
     matmul = Matmul(blas)
     pointers = matmul.pointers
@@ -186,6 +213,9 @@ def test_what_was_promised_is_held_to(blas):
 def test_an_algorithm_is_for_what_it_was_chosen_for(blas):
     matmul = Matmul(blas)
     matmul.operation = blas.operation(BIAS, matmul.bias.ctypes.data)
+    with pytest.raises(RuntimeError, match="chosen for something else"):
+        matmul.run()
+    matmul.operation = blas.operation(types=TF32)
     with pytest.raises(RuntimeError, match="chosen for something else"):
         matmul.run()
     matmul = Matmul(blas, BIAS)

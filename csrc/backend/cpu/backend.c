@@ -158,6 +158,7 @@ static const ft_backend_operations cpu_operations = {
     .host_memory = true,
     .destroy = cpu_destroy,
     .check_precision = check_precision,
+    .check_tf32 = ft_host_check_tf32,
     .threads = cpu_threads,
     .set_threads = cpu_set_threads,
     .submit = ft_host_submit,

@@ -88,6 +88,15 @@ static ft_status check_precision(ft_backend *backend, ft_precision precision)
     return FT_OK;
 }
 
+static ft_status check_tf32(ft_backend *backend)
+{
+    FT_RETURN_IF(ft_cuda_of(backend)->capability < 80, FT_ERROR_VALUE,
+                 "TensorFloat-32 needs a GPU of compute capability 8.0 or newer, this one has "
+                 "%d.%d: train without tf32, or in float16 (fp16=True)",
+                 ft_cuda_of(backend)->capability / 10, ft_cuda_of(backend)->capability % 10);
+    return FT_OK;
+}
+
 static int cuda_threads(const ft_backend *backend)
 {
     (void)backend;
@@ -209,6 +218,7 @@ static const ft_backend_operations cuda_operations = {
     .host_memory = false,
     .destroy = cuda_destroy,
     .check_precision = check_precision,
+    .check_tf32 = check_tf32,
     .threads = cuda_threads,
     .set_threads = cuda_set_threads,
     .submit = cuda_submit,

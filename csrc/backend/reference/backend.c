@@ -34,6 +34,7 @@ static const ft_backend_operations reference_operations = {
     .host_memory = true,
     .destroy = reference_destroy,
     .check_precision = check_precision,
+    .check_tf32 = ft_host_check_tf32,
     .threads = reference_threads,
     .set_threads = reference_set_threads,
     .submit = ft_host_submit,

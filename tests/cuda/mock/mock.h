@@ -59,6 +59,9 @@ int mock_programs(void); /* created and not destroyed */
 
 /* The reduction schemes that the last heuristic was allowed. */
 unsigned mock_schemes(void);
+/* How many matmuls were asked for since the last reset whose operands are rounded to
+ * TensorFloat-32, or are not. */
+int mock_matmuls(int tf32);
 
 /* ---- in libcudnn.so.9, for tests; mock_alive: "descriptor" or "handle"; mock_message: why an
  * execution failed that was its turn on the stream ---- */

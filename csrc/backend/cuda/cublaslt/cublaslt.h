@@ -16,6 +16,7 @@ typedef struct ft_cublaslt_product {
     ft_precision out_precision; /* that, which bias needs, or float32 */
     int32_t m, n, k;
     bool a_transposed, b_transposed, add;
+    bool tf32;        /* a and b may be rounded to it, where they are float32 */
     const void *a;    /* [m, k] */
     const void *b;    /* [k, n] */
     const void *bias; /* [n] or NULL */

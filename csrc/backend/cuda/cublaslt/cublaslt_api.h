@@ -35,7 +35,10 @@ enum {
 };
 
 /* cublasComputeType_t */
-enum { CUBLAS_COMPUTE_32F = 68 };
+enum {
+    CUBLAS_COMPUTE_32F = 68,
+    CUBLAS_COMPUTE_32F_FAST_TF32 = 77, /* A and B, of CUDA_R_32F, are rounded to TensorFloat-32 */
+};
 
 /* cublasOperation_t */
 enum {

@@ -55,9 +55,9 @@ static ft_status set_operation(const ft_cublaslt_library *library, ft_cublaslt_o
 static ft_status create_operation(const ft_cublaslt_library *library, const ft_cublaslt_shape *s,
                                   ft_cublaslt_operation *out)
 {
+    int compute_type = s->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     FT_FORWARD(ft_cublaslt_check(
-        library, library->functions.MatmulDescCreate(out, CUBLAS_COMPUTE_32F, CUDA_R_32F),
-        "a product"));
+        library, library->functions.MatmulDescCreate(out, compute_type, CUDA_R_32F), "a product"));
     FT_FORWARD(set_operation(library, *out, CUBLASLT_MATMUL_DESC_TRANSA,
                              s->b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N));
     FT_FORWARD(set_operation(library, *out, CUBLASLT_MATMUL_DESC_TRANSB,
@@ -126,8 +126,8 @@ static ft_status choose(const ft_cublaslt_plans *plans, const ft_cublaslt_shape 
         status = found > 0 ? choice.state : CUBLAS_STATUS_NOT_SUPPORTED;
     FT_FORWARD(ft_cublaslt_check(
         library, status, "an algorithm for [%d, %d] times [%d, %d] in %s, into %s%s", s->m, s->k,
-        s->k, s->n, ft_precision_name(s->precision), ft_precision_name(s->out_precision),
-        s->bias_alignment ? " with bias" : ""));
+        s->k, s->n, s->tf32 ? "TensorFloat-32" : ft_precision_name(s->precision),
+        ft_precision_name(s->out_precision), s->bias_alignment ? " with bias" : ""));
     plan->algorithm = choice.algorithm;
     plan->workspace = choice.workspace;
     return FT_OK;

@@ -13,6 +13,7 @@ typedef struct ft_cublaslt_shape {
     int32_t precision, out_precision; /* ft_precision */
     int32_t m, n, k;
     int32_t a_transposed, b_transposed; /* 0 or 1 */
+    int32_t tf32;                       /* 0 or 1; 1 where a and b are float32 */
     /* bytes, powers of two */
     uint32_t a_alignment, b_alignment, out_alignment;
     uint32_t bias_alignment; /* 0: there is no bias */

@@ -99,6 +99,7 @@ ft_status ft_cublaslt_record_product(ft_cuda *cuda, const ft_cublaslt_product *p
         .k = p->k,
         .a_transposed = p->a_transposed,
         .b_transposed = p->b_transposed,
+        .tf32 = p->tf32 && p->precision == FT_FLOAT32,
         .a_alignment = alignment_of(p->a),
         .b_alignment = alignment_of(p->b),
         .out_alignment = alignment_of(p->out),

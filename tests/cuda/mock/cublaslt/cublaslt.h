@@ -42,6 +42,7 @@ struct Layout {
 };
 
 struct Operation {
+    int compute_type, scale_type;
     int32_t transposed_a, transposed_b;
     uint32_t epilogue;
     const void *bias;
@@ -74,6 +75,8 @@ bool is_handle(ft_cublaslt_handle);
 
 /* Of the last heuristic. */
 extern Preference last_preference;
+/* How many ran: [1] of operands that are rounded to TensorFloat-32, [0] of others. */
+extern int matmuls[2];
 
 } // namespace cublaslt
 

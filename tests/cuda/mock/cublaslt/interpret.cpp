@@ -1,5 +1,6 @@
 #include "interpret.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -27,6 +28,17 @@ void store(int type, void *x, int64_t at, float value)
         ((uint16_t *)x)[at] = type == CUDA_R_16F ? ft_to_float16(value) : ft_to_bfloat16(value);
 }
 
+// To 10 bits behind the point, the nearest; what lies between two, away from zero.
+float as_tf32(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7F800000) != 0x7F800000) // infinity and NaN stay
+        bits = (bits + 0x1000) & 0xFFFFE000;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 // `lines` lines of `length` numbers, one behind the other: the matrix's columns, or its rows.
 std::vector<float> lines_of(const Layout &l, const void *x, bool rows)
 {
@@ -47,6 +59,9 @@ int interpret(void *argument)
     // The inner size is the last of both.
     std::vector<float> a = lines_of(w.layout_a, w.a, !w.operation.transposed_a);
     std::vector<float> b = lines_of(w.layout_b, w.b, w.operation.transposed_b);
+    if (w.operation.compute_type == CUBLAS_COMPUTE_32F_FAST_TF32)
+        for (std::vector<float> *operand : {&a, &b})
+            std::transform(operand->begin(), operand->end(), operand->begin(), as_tf32);
     int64_t m = w.layout_d.rows, n = w.layout_d.columns, inner = (int64_t)a.size() / m;
     if (w.workspace_bytes)
         memset(w.workspace, 0xFF, w.workspace_bytes);

@@ -114,12 +114,19 @@ FT_EXPORT void mock_reset(void)
     hooks::reset();
     keep_message("");
     last_preference = Preference{};
+    matmuls[0] = matmuls[1] = 0;
 }
 
 FT_EXPORT unsigned mock_schemes(void)
 {
     std::lock_guard<std::recursive_mutex> held(hooks::lock);
     return last_preference.schemes;
+}
+
+FT_EXPORT int mock_matmuls(int tf32)
+{
+    std::lock_guard<std::recursive_mutex> held(hooks::lock);
+    return matmuls[tf32 != 0];
 }
 
 FT_EXPORT const char *mock_message(void)

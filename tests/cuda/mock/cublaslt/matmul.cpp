@@ -12,6 +12,7 @@ namespace cublaslt
 {
 
 Preference last_preference;
+int matmuls[2];
 
 namespace
 {
@@ -39,10 +40,11 @@ uint32_t alignment_of(const void *pointer)
     return (uint32_t)(address & -address);
 }
 
-// NVIDIA's table for CUBLAS_COMPUTE_32F scaled in CUDA_R_32F, as far as these types go.
-bool is_supported(int a, int b, int c, int d)
+// NVIDIA's table of what cublasLtMatmul takes together, as far as these types go.
+bool is_supported(const Operation &o, int a, int b, int c, int d)
 {
-    return a == b && c == d && (c == a || c == CUDA_R_32F);
+    return o.scale_type == CUDA_R_32F && a == b && c == d && (c == a || c == CUDA_R_32F) &&
+           (a == CUDA_R_32F || o.compute_type == CUBLAS_COMPUTE_32F);
 }
 
 int check_sizes(const Problem &p)
@@ -65,9 +67,10 @@ int check_sizes(const Problem &p)
 int check(const Problem &p)
 {
     FT_FORWARD_FAILURE(check_sizes(p));
-    if (!is_supported(p.a.type, p.b.type, p.c.type, p.d.type))
-        return failure(CUBLAS_STATUS_NOT_SUPPORTED, "types %d, %d, %d and %d", p.a.type, p.b.type,
-                       p.c.type, p.d.type);
+    if (!is_supported(p.operation, p.a.type, p.b.type, p.c.type, p.d.type))
+        return failure(CUBLAS_STATUS_NOT_SUPPORTED,
+                       "types %d, %d, %d and %d, computed as %d, scaled in %d", p.a.type, p.b.type,
+                       p.c.type, p.d.type, p.operation.compute_type, p.operation.scale_type);
     bool with_bias = p.operation.epilogue == CUBLASLT_EPILOGUE_BIAS;
     if (!with_bias && p.operation.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         return failure(CUBLAS_STATUS_NOT_SUPPORTED, "the mock has no epilogue %u",
@@ -95,7 +98,9 @@ int look_up(void *operation, void *a, void *b, void *c, void *d, Problem &out)
 
 bool is_same(const Problem &p, const Problem &q)
 {
-    return p.operation.transposed_a == q.operation.transposed_a &&
+    return p.operation.compute_type == q.operation.compute_type &&
+           p.operation.scale_type == q.operation.scale_type &&
+           p.operation.transposed_a == q.operation.transposed_a &&
            p.operation.transposed_b == q.operation.transposed_b &&
            p.operation.epilogue == q.operation.epilogue && p.a == q.a && p.b == q.b && p.c == q.c &&
            p.d == q.d;
@@ -195,6 +200,7 @@ FT_EXPORT int cublasLtMatmul(ft_cublaslt_handle handle, void *operation, const v
     memcpy(&w.alpha, alpha, sizeof w.alpha);
     memcpy(&w.beta, beta, sizeof w.beta);
     FT_FORWARD_FAILURE(check_memory(promised, w, workspace_bytes));
+    matmuls[p.operation.compute_type == CUBLAS_COMPUTE_32F_FAST_TF32]++;
     auto enqueue = find_enqueue(stream);
     int result = enqueue ? enqueue(stream, interpret, &w, sizeof w) : interpret(&w);
     return result ? failure(CUBLAS_STATUS_EXECUTION_FAILED, "CUresult %d", result)

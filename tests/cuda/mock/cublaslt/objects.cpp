@@ -77,9 +77,10 @@ FT_EXPORT int cublasLtMatrixLayoutDestroy(void *layout)
 FT_EXPORT int cublasLtMatmulDescCreate(void **out, int compute_type, int scale_type)
 {
     FT_HOOK(cublasLtMatmulDescCreate);
-    FT_REFUSE_IF(compute_type != CUBLAS_COMPUTE_32F || scale_type != CUDA_R_32F,
-                 "the mock computes and scales in float32 alone");
-    return create(out, Operation{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr});
+    FT_REFUSE_IF(compute_type != CUBLAS_COMPUTE_32F && compute_type != CUBLAS_COMPUTE_32F_FAST_TF32,
+                 "the mock does not compute as %d", compute_type);
+    return create(out, Operation{compute_type, scale_type, CUBLAS_OP_N, CUBLAS_OP_N,
+                                 CUBLASLT_EPILOGUE_DEFAULT, nullptr});
 }
 
 FT_EXPORT int cublasLtMatmulDescDestroy(void *operation)
