@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import os
@@ -95,6 +96,7 @@ class SequenceClassifier:
         self._dropout_seed, self._runs = (dropout_seed(), 0) if dropout is None else dropout
         self._open_run: int | None = None
         self._before_autocast: str | None = None
+        self._tf32: bool | None = None
 
     def _list_parameters(self) -> list[Parameter]:
         """The core's parameters in the order of Hugging Face's modules, weight before bias."""
@@ -271,6 +273,7 @@ class SequenceClassifier:
             core = _core.Model(self._core_config, backend, threads)
             core.copy_state(self.core)
             self.core = core
+            self.use_tf32(self._tf32)
             self.forget_run()
         return self
 
@@ -335,6 +338,7 @@ class SequenceClassifier:
             raise ValueError("input_ids must be given")
         inputs = (input_ids, attention_mask, token_type_ids, position_ids, labels)
         batch = self.pack(*inputs)
+        self.use_tf32(self._tf32)
         if any(_is_tensor(value) for value in inputs):
             from ftcore.modeling import torch_bridge
 
@@ -428,6 +432,17 @@ class SequenceClassifier:
         """Changes back to the precision before a torch.autocast in which the model was called."""
         if self._before_autocast is not None:
             self.core.precision, self._before_autocast = self._before_autocast, None
+
+    def use_tf32(self, tf32: bool | None) -> bool | None:
+        """From now on products of float32 numbers may be TensorFloat-32's, or not, where the device
+        has those; None: as torch's on a GPU, at each call. Returns what was asked for before."""
+        before, self._tf32 = self._tf32, tf32
+        if self.core.device != "cpu":
+            if tf32 is None:
+                tf32 = _torch_allows_tf32()
+            with contextlib.suppress(ValueError):  # this GPU has none, as torch finds too
+                self.core.tf32 = tf32
+        return before
 
     def backward_of(self, run: int, loss_scale: float, dlogits: NDArray[np.float32] | None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients, once for each run.
@@ -554,6 +569,14 @@ def _restore(
 def _is_tensor(value: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _torch_allows_tf32() -> bool:
+    if sys.modules.get("torch") is None:  # None: to be imported by nobody
+        return False
+    from ftcore.modeling import torch_bridge
+
+    return torch_bridge.allows_tf32()
 
 
 def _as_array(value: Any) -> Array:

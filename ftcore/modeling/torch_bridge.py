@@ -58,6 +58,16 @@ def autocast_precision(device: str) -> str | None:
     raise ValueError(f"torch.autocast to {dtype} is not supported: use torch.bfloat16")
 
 
+def allows_tf32() -> bool:
+    """Whether torch may round a GPU's products of float32 numbers to TensorFloat-32."""
+    matmul = torch.backends.cuda.matmul
+    # From torch 2.9 on this says what products do, whichever of torch's options said so; the older
+    # one, and torch.get_float32_matmul_precision, then raise where options were mixed.
+    if hasattr(matmul, "fp32_precision"):
+        return bool(matmul.fp32_precision == "tf32")
+    return bool(matmul.allow_tf32)
+
+
 def to_tensors(
     model: SequenceClassifier,
     run: int | None,

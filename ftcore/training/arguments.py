@@ -30,7 +30,6 @@ _ALTERNATIVES = {
     "optim_args": "set adam_beta1, adam_beta2 and adam_epsilon",
     "optim_target_modules": "all parameters are trained; leave it out",
     "label_smoothing_factor": "train without it",
-    "tf32": "products of float32 numbers are float32's; use bf16=True or fp16=True",
     "activation_checkpointing": "activations of packed batches are small; lower the batch size",
     "activation_checkpointing_kwargs": "leave it out",
     "gradient_checkpointing": "activations of packed batches are small; lower the batch size",
@@ -124,7 +123,8 @@ class TrainingArguments:
     """How to train: transformers' TrainingArguments, its names, order and defaults.
 
     num_threads is ftcore's own: on how many threads the model runs from the next train, evaluate or
-    predict on. None leaves it as it is: OMP_NUM_THREADS, or the processors at hand.
+    predict on. None leaves it as it is: OMP_NUM_THREADS, or the processors at hand. tf32 is of this
+    run alone: torch's own setting, which counts where it is None, is not changed.
 
     Raises TypeError for a name that transformers does not have, ValueError for a value that is
     wrong or not supported.
@@ -356,18 +356,25 @@ class TrainingArguments:
         for name in ("bf16", "bf16_full_eval", "fp16", "fp16_full_eval", "use_cpu"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if not isinstance(self.tf32, bool | None):
+            raise ValueError(f"tf32 must be True, False or None, got {self.tf32!r}")
+        if self.tf32:
+            self._need_gpu("tf32", "TensorFloat-32", "leave it out")
         for name in ("fp16", "fp16_full_eval"):
             if not getattr(self, name):
                 continue
             other = name.replace("fp", "bf")
             if getattr(self, other):
                 raise ValueError(f"{name} and {other} cannot both be True")
-            if self._device_name == "cpu":
-                why = "" if self.use_cpu else f", and {why_no_gpu()}"
-                raise ValueError(
-                    f"TrainingArguments({name}=True) is not supported on the CPU: float16 is for "
-                    f"GPUs{why}; on the CPU use {other}=True"
-                )
+            self._need_gpu(name, "float16", f"on the CPU use {other}=True")
+
+    def _need_gpu(self, name: str, what: str, instead: str) -> None:
+        if self._device_name == "cpu":
+            why = "" if self.use_cpu else f", and {why_no_gpu()}"
+            raise ValueError(
+                f"TrainingArguments({name}=True) is not supported on the CPU: {what} is for "
+                f"GPUs{why}; {instead}"
+            )
 
     def _settle(self) -> None:
         """Turns names into their enumerations, and fills in what follows from the rest."""

@@ -30,17 +30,21 @@ def evaluation_precision(args: TrainingArguments) -> str | None:
 
 
 @contextlib.contextmanager
-def passes_in(model: SequenceClassifier, precision: str | None) -> Iterator[None]:
+def passes_in(
+    model: SequenceClassifier, precision: str | None, tf32: bool | None = None
+) -> Iterator[None]:
     """Until the end of the block the model's passes run in a precision; where that is left open, in
-    torch.autocast's or in float32."""
+    torch.autocast's or in float32. tf32: see `SequenceClassifier.use_tf32`."""
     model.leave_autocast()
     before = model.core.precision
     model.core.precision = precision or _autocast_precision(model) or "float32"
+    tf32_before = model.use_tf32(tf32)
     try:
         yield
     finally:
         model.leave_autocast()
         model.core.precision = before
+        model.use_tf32(tf32_before)
 
 
 def _autocast_precision(model: SequenceClassifier) -> str | None:
@@ -62,3 +66,8 @@ def check_precision(model: SequenceClassifier, args: TrainingArguments) -> None:
                 pass
         except ValueError as error:
             raise ValueError(f"TrainingArguments({name}=True): {error}") from None
+    if args.tf32:
+        try:
+            model.core.tf32 = True
+        except ValueError as error:
+            raise ValueError(f"TrainingArguments(tf32=True): {error}") from None

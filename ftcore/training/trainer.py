@@ -214,7 +214,7 @@ class Trainer:
             with (
                 self._original.training() if self._original else contextlib.nullcontext(),
                 deferred_interrupt() as self._interrupt,
-                passes_in(self.model, precision),
+                passes_in(self.model, precision, self.args.tf32),
             ):
                 return self._train(loader, checkpoint)
         except BaseException:
@@ -587,7 +587,7 @@ class Trainer:
             self._event("on_prediction_step")
             self._interrupt.check()
 
-        with passes_in(self.model, evaluation_precision(self.args)):
+        with passes_in(self.model, evaluation_precision(self.args), self.args.tf32):
             predictions, labels, loss = run_evaluation(
                 self.model, loader, wants_logits, after_batch
             )

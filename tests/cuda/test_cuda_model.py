@@ -6,6 +6,7 @@ import gc
 import math
 import os
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -128,6 +129,50 @@ def test_steps_in_16_bits_are_near_the_reference(precision, scale, tolerance):
     exact, rounded, got = (train(core, gradient_scale=scale) for core in cores)
     assert rounded != exact
     np.testing.assert_allclose(got, rounded, rtol=tolerance)
+
+
+def test_steps_in_tf32_are_near_the_reference():
+    """About eight times nearer than in bfloat16: it has ten bits behind the point, not seven."""
+    cores = [make_core(name, dropout=0.0) for name in ("reference", "cuda", "cuda")]
+    cores[1].tf32, cores[2].precision = True, "bfloat16"
+    gradients = []
+    for core in cores:
+        core.forward(pack(make_batch()), keep=True)
+        core.backward()
+        names = enumerate(name for name, _, _ in core.parameters())
+        gradients.append({name: core.gradient(i).copy() for i, name in names})
+    exact, rounded, bfloat16 = gradients
+    assert 4 < distance(bfloat16, exact) / distance(rounded, exact) < 16
+    np.testing.assert_allclose(train(cores[1]), train(cores[0]), rtol=0.01)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+def test_tf32_is_every_product_s_or_none_s(mock_gpu, mock_cublaslt, architecture):
+    def products(precision, tf32):
+        mock_cublaslt.reset()
+        core = make_core("cuda", architecture)
+        core.precision, core.tf32 = precision, tf32
+        assert core.tf32 is tf32
+        train(core, 1)
+        core.evaluate(pack(make_batch()), 2)
+        return mock_cublaslt.matmuls(tf32=False), mock_cublaslt.matmuls(tf32=True)
+
+    exact, none = products("float32", tf32=False)
+    assert none == 0 and products("float32", tf32=True) == (0, exact)
+    # Of a model in 16 bits the head's two layers are of float32, each a product going forward and
+    # two going backward; two batches are trained on and one evaluated.
+    heads = 2 * (2 + 4) + 2
+    assert products("bfloat16", tf32=True) == (exact - heads, heads)
+
+
+def test_a_tape_of_tf32_is_another(mock_gpu):
+    core, other = make_core("cuda"), make_core("cuda")
+    exact = train(other, 6, wait=True)
+    train(core, 3)
+    core.tf32 = True  # steps of this shape are replayed as graphs by now
+    rounded = train(core, 3, first=4)
+    assert rounded != exact[3:]
+    np.testing.assert_allclose(rounded, exact[3:], rtol=0.01)
 
 
 def test_forward_backward_and_evaluation_equal_the_reference():
@@ -431,6 +476,79 @@ def test_a_precision_that_the_gpu_lacks_is_refused(mock_gpu, model):
     assert model.core.device == "cpu"
     model.core.precision = "float32"
     model.cuda().core.precision = "float16"
+
+
+MATMUL = torch.backends.cuda.matmul
+# Where torch is told to round to TensorFloat-32; those behind the first are of torch 2.9.
+TORCH_TF32 = {
+    "allow_tf32": lambda on: setattr(MATMUL, "allow_tf32", on),
+    "set_float32_matmul_precision": lambda on: torch.set_float32_matmul_precision(
+        "high" if on else "highest"
+    ),
+    "matmul": lambda on: setattr(MATMUL, "fp32_precision", "tf32" if on else "none"),
+    "backends": lambda on: setattr(torch.backends, "fp32_precision", "tf32" if on else "none"),
+}
+
+
+@pytest.fixture(params=TORCH_TF32)
+def torch_tf32(request):
+    """Switches torch's TensorFloat-32 on or off."""
+    MATMUL.fp32_precision = "none"
+    yield TORCH_TF32[request.param]
+    TORCH_TF32[request.param](False)
+    MATMUL.fp32_precision = "none"
+
+
+def test_calls_on_a_gpu_follow_torch_s_tf32(model, torch_tf32):
+    exact = model.cuda()(**TENSORS).logits
+    assert model.core.tf32 is False
+    torch_tf32(True)
+    rounded = model(**TENSORS).logits
+    assert model.core.tf32 is True and not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, rtol=0.01, atol=2e-4)
+    np.testing.assert_array_equal(model(**BATCH).logits, rounded.detach().numpy())
+    other = copy.deepcopy(model)
+    assert torch.equal(other(**TENSORS).logits, rounded)
+    torch_tf32(False)
+    assert torch.equal(model(**TENSORS).logits, exact)
+    assert torch.equal(other(**TENSORS).logits, exact)
+
+
+def test_torch_s_tf32_changes_nothing_where_the_device_has_none(mock_gpu, model):
+    exact = model(**TENSORS).logits
+    MATMUL.allow_tf32 = True
+    try:
+        assert torch.equal(model(**TENSORS).logits, exact)
+        on_gpu = model.cuda()(**TENSORS).logits
+        assert model.core.tf32 is True
+        assert torch.equal(model.cpu()(**TENSORS).logits, exact) and model.core.tf32 is False
+        mock_gpu.set_device("T4")
+        on_t4 = model.cuda()(**TENSORS).logits
+        assert model.core.tf32 is False and not torch.equal(on_t4, on_gpu)
+    finally:
+        MATMUL.allow_tf32 = False
+        MATMUL.fp32_precision = "none"
+
+
+def test_without_torch_products_are_exact(model, monkeypatch, torch_tf32):
+    exact = model.cuda()(**BATCH).logits
+    torch_tf32(True)
+    with monkeypatch.context() as context:
+        context.setitem(sys.modules, "torch", None)
+        np.testing.assert_array_equal(model(**BATCH).logits, exact)
+    assert not np.array_equal(model(**BATCH).logits, exact)
+
+
+def test_tf32_that_the_device_lacks_is_refused(mock_gpu, model):
+    with pytest.raises(ValueError, match="TensorFloat-32 is for GPUs: on the CPU train without"):
+        model.core.tf32 = True
+    mock_gpu.set_device("T4")
+    with pytest.raises(ValueError, match=r"TensorFloat-32 needs .*has 7\.5: train without tf32"):
+        model.cuda().core.tf32 = True
+    for wrong in (1, None, "high"):
+        with pytest.raises(TypeError, match="tf32 must be True or False"):
+            model.core.tf32 = wrong
+    model.core.tf32 = False
 
 
 def test_autocast_of_the_gpu_s_kind_applies(model):

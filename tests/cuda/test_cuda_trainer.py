@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from ftcore import (
     BertConfig,
@@ -221,6 +222,51 @@ def test_training_in_16_bits(tmp_path, option):
         assert json.loads(scale.read_text())["scale"] == 65536
 
 
+class WatchesTf32(TrainerCallback):
+    """Notes what passes are, each after a call of the model by hand."""
+
+    def __init__(self):
+        self.seen = set()
+
+    def on_step_end(self, args, state, control, model, **kwargs):
+        model(input_ids=[[2, 5, 3]])
+        self.seen.add(model.core.tf32)
+
+    on_prediction_step = on_step_end
+
+
+@pytest.mark.parametrize("of_torch", [False, True])
+@pytest.mark.parametrize("tf32", [None, False, True])
+def test_training_in_tf32(tmp_path, tf32, of_torch):
+    """As the argument says, or, where that is left open, as torch's flag does."""
+    watch = WatchesTf32()
+    torch.backends.cuda.matmul.allow_tf32 = of_torch
+    try:
+        trainer = make_trainer(tmp_path, callbacks=[watch], tf32=tf32, eval_strategy="epoch")
+        loss = trainer.train().training_loss
+        assert watch.seen == {of_torch if tf32 is None else tf32}
+        trainer.model(input_ids=[[2, 5, 3]])
+        assert trainer.model.core.tf32 is of_torch  # outside of Trainer
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cuda.matmul.fp32_precision = "none"
+    exact = make_trainer(tmp_path).train().training_loss
+    assert (loss == exact) == (watch.seen == {False})
+    assert loss == pytest.approx(exact, rel=1e-3)
+
+
+def test_a_model_that_moves_takes_tf32_along(mock_gpu, tmp_path):
+    mock_gpu.set_device("A100", 2)
+    seen = []
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, args, state, control, model, **kwargs):
+            seen.append(model.core.tf32)
+
+    make_trainer(tmp_path, callbacks=[Moves({3: "cpu", 6: "cuda:1"}), Watch()], tf32=True).train()
+    assert seen == [True] * 2 + [False] * 3 + [True] * 7
+
+
 def test_a_step_that_overflows_is_skipped(tmp_path):
     trainer = make_trainer(tmp_path, fp16=True, logging_steps=1)
     trainer._prepare(12)
@@ -234,14 +280,18 @@ def test_a_step_that_overflows_is_skipped(tmp_path):
 
 
 def test_options_that_the_gpu_lacks_are_refused_by_name(mock_gpu, tmp_path):
-    with pytest.raises(ValueError, match="tf32=True.*not supported"):
-        TrainingArguments(str(tmp_path), tf32=True)
+    with pytest.raises(ValueError, match="tf32=True.*not supported on the CPU.*leave it out"):
+        TrainingArguments(str(tmp_path), tf32=True, use_cpu=True)
     with pytest.raises(ValueError, match="fp16=True.*on the CPU.*bf16=True"):
         TrainingArguments(str(tmp_path), fp16=True, use_cpu=True)
     mock_gpu.set_device("T4")
     with pytest.raises(ValueError, match=r"TrainingArguments\(bf16=True\): .*fp16=True"):
         make_trainer(tmp_path, bf16=True)
-    make_trainer(tmp_path, fp16=True)
+    with pytest.raises(
+        ValueError, match=r"TrainingArguments\(tf32=True\): .*needs .*8\.0 or newer"
+    ):
+        make_trainer(tmp_path, tf32=True)
+    make_trainer(tmp_path, fp16=True, tf32=False)
 
 
 def test_weights_that_are_not_finite_stop_the_run_where_it_is_told(tmp_path):

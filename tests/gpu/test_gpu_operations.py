@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from operations_support import (
     DROPOUT,
     EPS,
@@ -304,6 +305,34 @@ def test_an_operation_is_the_references(cuda, name, size, precision):
         pytest.skip(f"this GPU is not used in {precision}")
     call = CASES[name](Case(size, precision))
     assert_alike(call(cuda), call(reference), TOLERANCE[precision])
+
+
+@pytest.mark.parametrize("rows,width,out", [(208, 384, 768), (4096, 768, 768)])
+def test_products_of_float32_are_exact_and_in_tf32_as_near_as_torchs(cuda, rows, width, out):
+    rng = np.random.default_rng(32)
+    x, weight, bias, dy = linear_inputs(rng, rows, width, out)
+    wide = [operand.astype(np.float64) for operand in (x, weight, bias, dy)]
+    exact = [wide[0] @ wide[1].T + wide[2], wide[3] @ wide[1], wide[3].T @ wide[0]]
+
+    def errors(found):
+        pairs = zip(found, exact, strict=True)
+        return np.array([np.linalg.norm(f - e) / np.linalg.norm(e) for f, e in pairs])
+
+    def products(tf32):
+        y, _ = cuda.linear_forward(x, weight, bias, tf32=tf32)
+        _, dx, dweight, _ = cuda.linear_backward(dy, x, weight, tf32=tf32)
+        return errors([y, dx, dweight])
+
+    assert (products(False) < 1e-5).all()  # TensorFloat-32's are some 3e-4
+    if not torch.cuda.is_available() or torch.cuda.get_device_capability() < (8, 0):
+        pytest.skip("needs torch for CUDA, and a GPU with TensorFloat-32")
+    there = [torch.from_numpy(operand).cuda() for operand in (x, weight, bias, dy)]
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        theirs = [there[0] @ there[1].T + there[2], there[3] @ there[1], there[3].T @ there[0]]
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+    assert (products(True) <= 1.5 * errors([t.double().cpu().numpy() for t in theirs])).all()
 
 
 @pytest.mark.parametrize("size", list(SIZES))

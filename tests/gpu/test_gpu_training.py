@@ -88,6 +88,17 @@ def counts(name):
     return not name.endswith("self.key.bias")
 
 
+def distances(found, exact):
+    """How far logits are from exact ones, and gradients."""
+    gradients = [name for name in exact if name != "logits" and counts(name)]
+    return np.array(
+        [
+            sum(np.square(found[name] - exact[name]).sum() for name in names) ** 0.5
+            for names in (["logits"], gradients)
+        ]
+    )
+
+
 def test_a_step_in_float32_is_torchs(sides):
     model, folder = sides
     exact = results_of_torch(model, "cpu", torch.float64)
@@ -105,12 +116,23 @@ def test_a_step_in_sixteen_bits_is_as_near_to_float64_as_torchs(sides, precision
     exact = results_of_torch(model, "cpu", torch.float64)
     theirs = results_of_torch(model, TORCH, torch.float32, DTYPES[precision])
     ours = results_of_ftcore(folder, precision)
+    assert (distances(ours, exact) <= MOST * distances(theirs, exact)).all()
 
-    def distance(found, names):
-        return sum(np.square(found[name] - exact[name]).sum() for name in names) ** 0.5
 
-    for group in (["logits"], [name for name in exact if name != "logits" and counts(name)]):
-        assert distance(ours, group) <= MOST * distance(theirs, group)
+def test_a_step_in_tf32_is_as_near_to_float64_as_torchs(sides):
+    if TORCH == "cpu" or torch.cuda.get_device_capability() < (8, 0):
+        pytest.skip("needs torch for CUDA, and a GPU with TensorFloat-32")
+    model, folder = sides
+    exact = results_of_torch(model, "cpu", torch.float64)
+    in_float32 = distances(results_of_ftcore(folder), exact)
+    torch.backends.cuda.matmul.allow_tf32 = True  # which ftcore follows
+    try:
+        theirs = distances(results_of_torch(model, TORCH, torch.float32), exact)
+        ours = distances(results_of_ftcore(folder), exact)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+    assert (ours <= MOST * theirs).all()
+    assert (10 * in_float32 < ours).all()
 
 
 def test_a_run_learns_as_on_the_cpu(precision):

@@ -133,6 +133,18 @@ def test_refuses_wrong_values_by_name(tmp_path, options, named):
         TrainingArguments(tmp_path, **options)
 
 
+def test_tf32_is_for_gpus(theirs, tmp_path):
+    for value in (None, False):
+        assert TrainingArguments(tmp_path, tf32=value).tf32 is value
+        assert as_training_arguments(theirs(str(tmp_path), tf32=value)).tf32 is value
+    with pytest.raises(
+        ValueError, match=r"tf32=True\) is not supported on the CPU: .*leave it out"
+    ):
+        TrainingArguments(tmp_path, tf32=True, use_cpu=True)
+    with pytest.raises(ValueError, match="tf32 must be True, False or None, got 'high'"):
+        TrainingArguments(tmp_path, tf32="high")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
