@@ -196,6 +196,8 @@ class Backend:
         """x [count], rounded to nearest, ties to even."""
     def zero_rows(self, x: _Floats, flags: NDArray[np.uint8] | None = None) -> None:
         """x [count], or the flagged rows of x [rows, width], in place."""
+    def add_flags(self, flags: NDArray[np.uint8], into: NDArray[np.uint8]) -> None:
+        """Sets those of `into` [count] that are set in `flags`."""
 
 class Batch:
     """A packed batch: sequences end to end, no padding; from `Columns.pack` and `pack_padded`."""

@@ -304,6 +304,8 @@ typedef struct ft_backend_operations {
     ft_status (*cast)(ft_backend *, ft_precision, size_t count, const float *x, void *y);
     /* Zeroes the flagged rows of x. */
     ft_status (*zero_rows)(ft_backend *, float *x, size_t count, ft_rows);
+    /* Sets those of `to` that are set in `from`. */
+    ft_status (*add_flags)(ft_backend *, size_t count, const uint8_t *from, uint8_t *to);
 } ft_backend_operations;
 
 struct ft_backend {

@@ -100,6 +100,7 @@ TIMED(adamw, NO_SHAPE, (const ft_adamw *a, const ft_adamw_operands *o), (a, o))
 TIMED(cast, NO_SHAPE, (ft_precision precision, size_t count, const float *x, void *y),
       (precision, count, x, y))
 TIMED(zero_rows, NO_SHAPE, (float *x, size_t count, ft_rows rows), (x, count, rows))
+TIMED(add_flags, NO_SHAPE, (size_t count, const uint8_t *from, uint8_t *to), (count, from, to))
 
 static ft_status profile_check_precision(ft_backend *backend, ft_precision precision)
 {
@@ -196,10 +197,11 @@ static const ft_backend_operations timed_operations = {
     .adamw = timed_adamw,
     .cast = timed_cast,
     .zero_rows = timed_zero_rows,
+    .add_flags = timed_add_flags,
 };
 
 /* An operation that is new in the table needs a line above. */
-_Static_assert(sizeof(ft_backend_operations) == 34 * sizeof(void *), "all operations are here");
+_Static_assert(sizeof(ft_backend_operations) == 35 * sizeof(void *), "all operations are here");
 
 ft_status ft_backend_profile_create(ft_backend *inner, ft_backend **out)
 {

@@ -1,6 +1,7 @@
 /* The arenas as seen from outside: read, written, copied to another model. Which rows of the word
  * embedding have a gradient or moments is found again wherever those may have been written. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/state.h"
 
@@ -62,11 +63,11 @@ ft_status ft_model_moments_changed(ft_model *m)
 {
     /* Rows are only added: those of a gradient that waits for its update must stay, and one too
      * many is harmless. */
-    m->active_rows_changed = true;
     if (m->moment1 == NULL)
         return FT_OK;
-    FT_FORWARD(flag_rows(m, m->moment1, m->active_rows_host));
-    return flag_rows(m, m->moment2, m->active_rows_host);
+    m->any_rows_written = true;
+    FT_FORWARD(flag_rows(m, m->moment1, m->rows_written));
+    return flag_rows(m, m->moment2, m->rows_written);
 }
 
 void ft_model_share_word_gradient(ft_model *m)
@@ -74,18 +75,33 @@ void ft_model_share_word_gradient(ft_model *m)
     m->word_gradient_shared = true;
 }
 
+/* The flags in the backend's memory, and those of `flags`. */
+static ft_status add_host_flags(ft_model *m, uint8_t *memory, uint8_t *flags)
+{
+    const ft_backend_operations *op = m->backend->operations;
+    size_t rows = m->config.vocab_size;
+    uint8_t *before = malloc(rows);
+    FT_RETURN_IF(before == NULL, FT_ERROR_MEMORY, "cannot allocate the row flags");
+    ft_status status = op->download(m->backend, before, memory, rows);
+    for (size_t r = 0; r < rows; r++)
+        flags[r] |= before[r];
+    free(before);
+    return status == FT_OK ? op->upload(m->backend, memory, flags, rows) : status;
+}
+
 ft_status ft_model_refresh_active_rows(ft_model *m)
 {
+    size_t rows = m->config.vocab_size;
     if (m->word_gradient_shared) {
-        FT_FORWARD(flag_rows(m, m->g.word, m->active_rows_host));
-        m->active_rows_changed = true;
+        FT_FORWARD(flag_rows(m, m->g.word, m->rows_written));
+        m->any_rows_written = true;
     }
-    if (!m->active_rows_changed)
-        return FT_OK;
-    FT_FORWARD(m->backend->operations->upload(m->backend, m->active_rows, m->active_rows_host,
-                                              m->config.vocab_size));
-    m->active_rows_changed = false;
-    return FT_OK;
+    if (m->any_rows_written) {
+        FT_FORWARD(add_host_flags(m, m->active_rows, m->rows_written));
+        memset(m->rows_written, 0, rows);
+        m->any_rows_written = false;
+    }
+    return m->backend->operations->add_flags(m->backend, rows, m->touched_rows, m->active_rows);
 }
 
 ft_status ft_model_read(ft_model *m, ft_arena arena, int32_t parameter, float *values)
@@ -102,9 +118,6 @@ static ft_status word_gradient_written(ft_model *m, const float *values)
     uint8_t *rows = calloc(m->config.vocab_size, 1);
     FT_RETURN_IF(rows == NULL, FT_ERROR_MEMORY, "cannot allocate the row flags");
     flag_host_rows(values, m->config.vocab_size, m->config.hidden_size, rows);
-    for (int32_t r = 0; r < m->config.vocab_size; r++)
-        m->active_rows_host[r] |= rows[r];
-    m->active_rows_changed = true;
     ft_status status =
         m->backend->operations->upload(m->backend, m->touched_rows, rows, m->config.vocab_size);
     free(rows);
@@ -122,8 +135,8 @@ static ft_status write(ft_model *m, ft_arena arena, int32_t parameter, const flo
     if (parameter == 0 && arena == FT_GRADIENTS)
         return word_gradient_written(m, values);
     if (parameter == 0 && arena != FT_PARAMETERS) {
-        flag_host_rows(values, m->config.vocab_size, m->config.hidden_size, m->active_rows_host);
-        m->active_rows_changed = true;
+        flag_host_rows(values, m->config.vocab_size, m->config.hidden_size, m->rows_written);
+        m->any_rows_written = true;
     }
     return FT_OK;
 }

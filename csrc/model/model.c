@@ -26,8 +26,8 @@ static ft_status create(ft_model *m)
     FT_FORWARD(ft_tensors_create(c, &m->table, m->parameters, &m->p));
     FT_FORWARD(allocate(m, c->vocab_size, &m->touched_rows));
     FT_FORWARD(allocate(m, c->vocab_size, &m->active_rows));
-    m->active_rows_host = calloc(c->vocab_size, 1);
-    FT_RETURN_IF(m->active_rows_host == NULL, FT_ERROR_MEMORY, "cannot allocate the row flags");
+    m->rows_written = calloc(c->vocab_size, 1);
+    FT_RETURN_IF(m->rows_written == NULL, FT_ERROR_MEMORY, "cannot allocate the row flags");
     /* Embedding 4, head 2, a layer's 4 products and 2 norms, and a train step's faults. */
     m->square_capacity = 7 + 6 * c->layers;
     FT_FORWARD(allocate(m, m->square_capacity * sizeof(double), &m->squares));
@@ -68,7 +68,7 @@ void ft_model_destroy(ft_model *m)
     ft_tensors_destroy(&m->p);
     ft_tensors_destroy(&m->g);
     ft_parameter_table_destroy(&m->table);
-    free(m->active_rows_host);
+    free(m->rows_written);
     m->backend->operations->destroy(m->backend);
     free(m);
 }
@@ -248,14 +248,7 @@ ft_status ft_model_record_forward(ft_model *m, const ft_batch *batch, const ft_p
                                 (size_t)batch->sequences * m->config.num_labels * sizeof(float)));
     if (m->has_loss && loss)
         FT_FORWARD(op->download(m->backend, loss, m->activations.losses, sizeof(float)));
-    if (pass->keep) {
-        m->kept = true;
-        for (int32_t t = 0; t < batch->tokens; t++) {
-            uint8_t *active = &m->active_rows_host[batch->input_ids[t]];
-            m->active_rows_changed |= !*active;
-            *active = 1;
-        }
-    }
+    m->kept = pass->keep;
     return FT_OK;
 }
 

@@ -26,10 +26,11 @@ struct ft_model {
     atomic_bool shadow_stale;
 
     /* Rows of the word embedding: `touched` had a gradient since gradients were zeroed; `active`
-     * has moments that may not be zero (with the host's copy of it). */
+     * has moments that may not be zero, but for those that the host has `written` since the last
+     * update. */
     uint8_t *touched_rows, *active_rows; /* [vocab] */
-    uint8_t *active_rows_host;           /* [vocab] */
-    bool active_rows_changed;
+    uint8_t *rows_written;               /* [vocab], in host memory */
+    bool any_rows_written;
     bool word_gradient_shared; /* perhaps written from outside: touched_rows may lack some */
 
     ft_activations activations;
@@ -69,7 +70,8 @@ ft_status ft_model_record_backward(ft_model *model, float loss_scale, const floa
 
 /* optimizer.c: the parts of an update. */
 ft_status ft_model_check_update(const ft_model *model, const ft_update *update);
-/* Allocates moments, and says which rows of the word embedding have any. */
+/* After the last backward: allocates moments, and says which rows of the word embedding will have
+ * any. */
 ft_status ft_model_prepare_update(ft_model *model);
 /* Writes the norm and the gradients' factor to outcome; from the squares that the last backward
  * left, or from a pass over all gradients. */

@@ -93,6 +93,7 @@ static PyMethodDef backend_methods[] = {
     OPERATION(adamw),
     OPERATION(cast),
     OPERATION(zero_rows),
+    OPERATION(add_flags),
     {NULL, NULL, 0, NULL},
 };
 

@@ -224,3 +224,19 @@ FT_OPERATIONS_METHOD(zero_rows)
         return NULL;
     Py_RETURN_NONE;
 }
+
+FT_OPERATIONS_METHOD(add_flags)
+{
+    static const char *names[] = {"flags", "into", NULL};
+    PyObject *flags, *into;
+    if (!PARSE("OO", &flags, &into))
+        return NULL;
+    uint8_t *to = ft_call_writable(call, into, "into", NPY_UINT8, FT_SHAPE(FT_ANY));
+    if (to == NULL)
+        return NULL;
+    npy_intp count = ft_operand_size(into, 0);
+    const uint8_t *from = ft_call_operand(call, flags, "flags", NPY_UINT8, FT_SHAPE(count));
+    if (from == NULL || RUN(add_flags, (size_t)count, from, to) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}

@@ -317,6 +317,15 @@ def test_flagged_rows_alone_count(cuda, rng, rows, width, kind):
     np.testing.assert_array_equal(zeroed, np.where(flags[:, None] > 0, 0, x))
 
 
+@pytest.mark.parametrize("count", COUNTS)
+def test_flags_are_added(cuda, reference, rng, count):
+    flags, into = (rng.integers(0, 2, count, np.uint8) for _ in range(2))
+    for backend in (cuda, reference):
+        got = into.copy()
+        backend.add_flags(flags, got)
+        np.testing.assert_array_equal(got, into | flags)
+
+
 def test_zero_rows_without_flags_zeroes_all(cuda, rng):
     x = normal(rng, 4001)
     cuda.zero_rows(x)

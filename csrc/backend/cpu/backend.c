@@ -188,6 +188,7 @@ static const ft_backend_operations cpu_operations = {
     .adamw = ft_cpu_adamw,
     .cast = ft_cpu_cast,
     .zero_rows = ft_cpu_zero_rows,
+    .add_flags = ft_reference_add_flags,
 };
 
 /* OpenMP's own number of threads. Of an OMP_NUM_THREADS that is none libgomp only complains, and

@@ -212,6 +212,8 @@ WITHIN(cast, (ft_backend * b, ft_precision precision, size_t count, const float 
        ft_cuda_cast(b, precision, count, x, y))
 WITHIN(zero_rows, (ft_backend * b, float *x, size_t count, ft_rows rows),
        ft_cuda_zero_rows(b, x, count, rows))
+WITHIN(add_flags, (ft_backend * b, size_t count, const uint8_t *from, uint8_t *to),
+       ft_cuda_add_flags(b, count, from, to))
 
 static const ft_backend_operations cuda_operations = {
     .name = "cuda",
@@ -248,6 +250,7 @@ static const ft_backend_operations cuda_operations = {
     .adamw = adamw,
     .cast = cast,
     .zero_rows = zero_rows,
+    .add_flags = add_flags,
 };
 
 ft_status ft_backend_cuda_create(int device, ft_backend **out)

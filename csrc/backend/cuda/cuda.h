@@ -119,6 +119,7 @@ ft_status ft_cuda_dropout_forward(ft_backend *, const ft_dropout *, size_t count
 ft_status ft_cuda_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
 ft_status ft_cuda_cast(ft_backend *, ft_precision, size_t count, const float *x, void *y);
 ft_status ft_cuda_zero_rows(ft_backend *, float *x, size_t count, ft_rows);
+ft_status ft_cuda_add_flags(ft_backend *, size_t count, const uint8_t *from, uint8_t *to);
 
 /* loss.c */
 ft_status ft_cuda_loss(ft_backend *, const ft_loss *);

@@ -80,3 +80,12 @@ ft_status ft_cuda_zero_rows(ft_backend *backend, float *x, size_t count, ft_rows
                                ft_cuda_table_blocks(cuda, &arguments.table), FT_TABLE_THREADS,
                                &arguments, sizeof arguments);
 }
+
+ft_status ft_cuda_add_flags(ft_backend *backend, size_t count, const uint8_t *from, uint8_t *to)
+{
+    if (count == 0)
+        return FT_OK;
+    const ft_add_flags_arguments arguments = {.from = from, .to = to, .count = count};
+    return pass(ft_cuda_of(backend), FT_KERNEL_add_flags, FT_FLOAT32, count, &arguments,
+                sizeof arguments);
+}

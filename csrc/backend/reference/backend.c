@@ -64,6 +64,7 @@ static const ft_backend_operations reference_operations = {
     .adamw = ft_reference_adamw,
     .cast = ft_reference_cast,
     .zero_rows = ft_reference_zero_rows,
+    .add_flags = ft_reference_add_flags,
 };
 
 ft_status ft_backend_reference_create(ft_backend **out)

@@ -30,5 +30,6 @@ ft_status ft_reference_clip(ft_backend *, const double *squares, int32_t count, 
 ft_status ft_reference_adamw(ft_backend *, const ft_adamw *, const ft_adamw_operands *);
 ft_status ft_reference_cast(ft_backend *, ft_precision, size_t count, const float *x, void *y);
 ft_status ft_reference_zero_rows(ft_backend *, float *x, size_t count, ft_rows);
+ft_status ft_reference_add_flags(ft_backend *, size_t count, const uint8_t *from, uint8_t *to);
 
 #endif

@@ -119,3 +119,12 @@ ft_status ft_reference_zero_rows(ft_backend *backend, float *x, size_t count, ft
             x[e] = 0.0f;
     return FT_OK;
 }
+
+ft_status ft_reference_add_flags(ft_backend *backend, size_t count, const uint8_t *from,
+                                 uint8_t *to)
+{
+    (void)backend;
+    for (size_t e = 0; e < count; e++)
+        to[e] |= from[e];
+    return FT_OK;
+}

@@ -93,3 +93,11 @@ FT_KERNEL(zero_rows, FT_TABLE_THREADS)(const ft_zero_rows_arguments a)
             ft_for_each_in_row(a.table, begin, end, ZeroRows{a});
     });
 }
+
+FT_KERNEL(add_flags, FT_ROWS_THREADS)(const ft_add_flags_arguments a)
+{
+    size_t first = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    for (size_t at = first; at < a.count; at += (size_t)gridDim.x * blockDim.x)
+        if (a.from[at])
+            a.to[at] = 1;
+}

@@ -50,4 +50,11 @@ typedef struct ft_zero_rows_arguments {
     ft_cuda_table table;
 } ft_zero_rows_arguments;
 
+/* add_flags: sets those of `to` that are set in `from`. */
+typedef struct ft_add_flags_arguments {
+    const unsigned char *from;
+    unsigned char *to;
+    unsigned long long count;
+} ft_add_flags_arguments;
+
 #endif
