@@ -4,8 +4,8 @@
  *
  * Conventions
  *   - A `void *` operand is of the structure's precision; a `float *` operand is float32 always.
- *     All but `upload`, `download` and the scalars in the structures are memory of the backend
- *     (host memory on CPU backends).
+ *     All but those of `upload`, `download` and `padded_lengths` that say so, and the scalars in
+ * the structures, are memory of the backend (host memory on CPU backends).
  *   - Whatever the precision, operations compute in float32 and round what they write, once, at
  *     the end; where something is rounded sooner, the operation says so. Products take rounded
  *     operands and sum in float32. The residual stream, which every layer adds to, and its
@@ -190,6 +190,46 @@ typedef struct ft_residual_norm_gradient {
     bool accumulate;
 } ft_residual_norm_gradient;
 
+/* Types of number that users' arrays may have. */
+typedef enum ft_number {
+    FT_NUMBER_INT64 = 0,
+    FT_NUMBER_INT32,
+    FT_NUMBER_UINT8,
+    FT_NUMBER_BOOL, /* a byte: 0, or else 1 */
+    FT_NUMBER_FLOAT32,
+    FT_NUMBER_FLOAT64,
+    FT_NUMBER_COUNT,
+} ft_number;
+
+/* A user's array [rows, columns] in the backend's memory, each of its numbers aligned. */
+typedef struct ft_array {
+    const void *data; /* NULL: not given */
+    ft_number type;
+    int64_t row_stride, column_stride; /* in bytes */
+} ft_array;
+
+/* A padded batch in the backend's memory, as ft_padded (collator/pack.h) is one in the host's, and
+ * what its values must be below. Types of float are for target labels alone. */
+typedef struct ft_padded_arrays {
+    int32_t rows, length;
+    ft_array input_ids;      /* [rows, length] */
+    ft_array attention_mask; /* [rows, length] of 0 and 1; not given: all 1 */
+    ft_array token_type_ids; /* [rows, length]; not given: all 0 */
+    ft_array position_ids;   /* [rows, length]; not given: the column's number */
+    ft_array labels;         /* [rows, label_width], or not given */
+    int32_t label_width;     /* 1, for class labels */
+    bool class_labels;       /* labels are those of a single-label problem */
+    int32_t vocabulary, positions, types, classes; /* how many there are of each */
+} ft_padded_arrays;
+
+/* The batch that a padded one becomes: see ft_batch (common/batch.h). */
+typedef struct ft_packed_arrays {
+    const int32_t *cu_seqlens;                          /* [rows + 1] */
+    int32_t *input_ids, *token_type_ids, *position_ids; /* [tokens] */
+    int64_t *class_labels;                              /* [rows] */
+    float *target_labels;                               /* [rows, label_width] */
+} ft_packed_arrays;
+
 /* The loss of a batch and its gradient. Means are taken as Hugging Face takes them: over the
  * sequences whose label is not FT_IGNORE_LABEL (single label), over all entries (otherwise). */
 typedef struct ft_loss {
@@ -264,6 +304,23 @@ typedef struct ft_backend_operations {
     ft_status (*upload)(ft_backend *, void *to, const void *from_host, size_t bytes);
     ft_status (*download)(ft_backend *, void *to_host, const void *from, size_t bytes);
     ft_status (*zero)(ft_backend *, void *memory, size_t bytes);
+    ft_status (*copy)(ft_backend *, void *to, const void *from, size_t bytes);
+
+    /* Streams of others that use the GPU, by their handles (NULL and 1: the legacy default stream).
+     * follow: operations that are submitted from now on come after what the stream has to do.
+     * lead: what the stream is given from now on comes after the operations that were asked for,
+     * which this submits. Where memory is the host's there is nothing to be done. */
+    ft_status (*follow)(ft_backend *, void *stream);
+    ft_status (*lead)(ft_backend *, void *stream);
+
+    /* lengths [rows], in the host's memory: how many tokens each row keeps (those whose mask is 1,
+     * and its first), negated where the first is masked; 0 where something is wrong with the row: a
+     * mask of other numbers or of none but 0, or a value out of range among its class label, the
+     * ids and positions of the tokens it keeps and the types of all. Waits, as `download` does. */
+    ft_status (*padded_lengths)(ft_backend *, const ft_padded_arrays *, int32_t *lengths);
+    /* Packs what padded_lengths found nothing wrong with, cu_seqlens being made of the lengths.
+     * Where the arrays have changed since, some tokens are others, but none is out of range. */
+    ft_status (*pack)(ft_backend *, const ft_padded_arrays *, const ft_packed_arrays *);
 
     ft_status (*embedding_forward)(ft_backend *, const ft_embedding *);
     ft_status (*embedding_backward)(ft_backend *, const ft_embedding *,
@@ -289,6 +346,8 @@ typedef struct ft_backend_operations {
 
     /* x = scale * x (+ y where y is not NULL). */
     ft_status (*scale_add)(ft_backend *, size_t count, float scale, const float *y, float *x);
+    /* The same, the scale being in the backend's memory. */
+    ft_status (*scale_by)(ft_backend *, size_t count, const float *scale, const float *y, float *x);
 
     /* *out = the sum of squares of x, accumulated in float64. */
     ft_status (*sum_of_squares)(ft_backend *, const float *x, size_t count, ft_rows, double *out);

@@ -80,3 +80,17 @@ size_t ft_host_attention_state(const ft_backend *backend, const ft_attention *a)
     size_t rows = a->first_only ? a->layout->sequences : a->layout->rows;
     return rows * a->heads * sizeof(float);
 }
+
+ft_status ft_host_copy(ft_backend *backend, void *to, const void *from, size_t bytes)
+{
+    (void)backend;
+    memcpy(to, from, bytes);
+    return FT_OK;
+}
+
+ft_status ft_host_order(ft_backend *backend, void *stream)
+{
+    (void)backend;
+    (void)stream;
+    return FT_OK;
+}

@@ -10,10 +10,13 @@ void ft_host_release(ft_backend *, void *memory);
 ft_status ft_host_upload(ft_backend *, void *to, const void *from_host, size_t bytes);
 ft_status ft_host_download(ft_backend *, void *to_host, const void *from, size_t bytes);
 ft_status ft_host_zero(ft_backend *, void *memory, size_t bytes);
+ft_status ft_host_copy(ft_backend *, void *to, const void *from, size_t bytes);
 
 /* Operations that were carried out when they were asked for. */
 ft_status ft_host_submit(ft_backend *);
 ft_status ft_host_synchronize(ft_backend *);
+/* `follow` and `lead`: no stream has to do with host memory. */
+ft_status ft_host_order(ft_backend *, void *stream);
 
 ft_status ft_host_check_tf32(ft_backend *);
 

@@ -72,6 +72,9 @@ static ft_backend *inner(ft_backend *backend)
 TIMED(upload, NO_SHAPE, (void *to, const void *from, size_t bytes), (to, from, bytes))
 TIMED(download, NO_SHAPE, (void *to, const void *from, size_t bytes), (to, from, bytes))
 TIMED(zero, NO_SHAPE, (void *memory, size_t bytes), (memory, bytes))
+TIMED(copy, NO_SHAPE, (void *to, const void *from, size_t bytes), (to, from, bytes))
+TIMED(padded_lengths, NO_SHAPE, (const ft_padded_arrays *p, int32_t *lengths), (p, lengths))
+TIMED(pack, NO_SHAPE, (const ft_padded_arrays *p, const ft_packed_arrays *to), (p, to))
 TIMED(embedding_forward, NO_SHAPE, (const ft_embedding *e), (e))
 TIMED(embedding_backward, NO_SHAPE, (const ft_embedding *e, const ft_embedding_gradient *g), (e, g))
 TIMED(linear_forward, SHAPE_OF(l), (const ft_linear *l), (l))
@@ -90,6 +93,8 @@ TIMED(dropout, NO_SHAPE, (const ft_dropout *d, size_t count, const float *x, flo
       (d, count, x, y))
 TIMED(loss, NO_SHAPE, (const ft_loss *l), (l))
 TIMED(scale_add, NO_SHAPE, (size_t count, float scale, const float *y, float *x),
+      (count, scale, y, x))
+TIMED(scale_by, NO_SHAPE, (size_t count, const float *scale, const float *y, float *x),
       (count, scale, y, x))
 TIMED(sum_of_squares, NO_SHAPE, (const float *x, size_t count, ft_rows rows, double *out),
       (x, count, rows, out))
@@ -133,6 +138,16 @@ static ft_status timed_synchronize(ft_backend *backend)
 static ft_status profile_submit(ft_backend *backend)
 {
     return inner(backend)->operations->submit(inner(backend));
+}
+
+static ft_status profile_follow(ft_backend *backend, void *stream)
+{
+    return inner(backend)->operations->follow(inner(backend), stream);
+}
+
+static ft_status profile_lead(ft_backend *backend, void *stream)
+{
+    return inner(backend)->operations->lead(inner(backend), stream);
 }
 
 static int32_t profile_bucket(const ft_backend *backend, int32_t tokens)
@@ -179,6 +194,11 @@ static const ft_backend_operations timed_operations = {
     .upload = timed_upload,
     .download = timed_download,
     .zero = timed_zero,
+    .copy = timed_copy,
+    .follow = profile_follow,
+    .lead = profile_lead,
+    .padded_lengths = timed_padded_lengths,
+    .pack = timed_pack,
     .embedding_forward = timed_embedding_forward,
     .embedding_backward = timed_embedding_backward,
     .linear_forward = timed_linear_forward,
@@ -192,6 +212,7 @@ static const ft_backend_operations timed_operations = {
     .dropout = timed_dropout,
     .loss = timed_loss,
     .scale_add = timed_scale_add,
+    .scale_by = timed_scale_by,
     .sum_of_squares = timed_sum_of_squares,
     .clip = timed_clip,
     .adamw = timed_adamw,
@@ -201,7 +222,7 @@ static const ft_backend_operations timed_operations = {
 };
 
 /* An operation that is new in the table needs a line above. */
-_Static_assert(sizeof(ft_backend_operations) == 35 * sizeof(void *), "all operations are here");
+_Static_assert(sizeof(ft_backend_operations) == 41 * sizeof(void *), "all operations are here");
 
 ft_status ft_backend_profile_create(ft_backend *inner, ft_backend **out)
 {

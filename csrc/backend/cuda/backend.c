@@ -9,6 +9,7 @@
 #include "backend/cuda/driver/driver.h"
 #include "backend/cuda/driver/libraries.h"
 #include "backend/cuda/driver/modules.h"
+#include "backend/cuda/streams.h"
 #include "backend/cuda/tape.h"
 
 ft_status ft_cuda_enter(const ft_cuda *cuda)
@@ -38,6 +39,8 @@ static void cuda_destroy(ft_backend *backend)
             ft_cublaslt_destroy(cuda->cublaslt);
         ft_cuda_tape_destroy(cuda, cuda->tape);
         ft_cuda_modules_destroy(cuda->modules);
+        if (cuda->ordering != NULL)
+            cuda->driver->event_destroy(cuda->ordering);
         if (cuda->stream != NULL)
             cuda->driver->stream_destroy(cuda->stream);
         ft_cuda_leave(cuda);
@@ -55,6 +58,8 @@ static ft_status furnish(ft_cuda *cuda)
                     "asking how many multiprocessors a GPU has");
     FT_CUDA_FORWARD(cuda->driver, stream_create(&cuda->stream, FT_CU_STREAM_DEFAULT),
                     "creating a stream");
+    FT_CUDA_FORWARD(cuda->driver, event_create(&cuda->ordering, FT_CU_EVENT_DISABLE_TIMING),
+                    "creating an event");
     FT_FORWARD(ft_cuda_modules_create(cuda->driver, cuda->capability, &cuda->modules));
     FT_FORWARD(ft_cuda_tape_create(cuda, &cuda->tape));
     FT_FORWARD(ft_cublaslt_create(&cuda->cublaslt));
@@ -174,6 +179,14 @@ WITHIN(cuda_upload, (ft_backend * b, void *to, const void *from, size_t bytes),
 WITHIN(cuda_download, (ft_backend * b, void *to, const void *from, size_t bytes),
        ft_cuda_download(cuda, to, from, bytes))
 WITHIN(cuda_zero, (ft_backend * b, void *memory, size_t bytes), ft_cuda_zero(cuda, memory, bytes))
+WITHIN(cuda_copy, (ft_backend * b, void *to, const void *from, size_t bytes),
+       ft_cuda_copy(b, to, from, bytes))
+WITHIN(cuda_follow, (ft_backend * b, void *stream), ft_cuda_follow(cuda, stream))
+WITHIN(cuda_lead, (ft_backend * b, void *stream), ft_cuda_lead(cuda, stream))
+WITHIN(padded_lengths, (ft_backend * b, const ft_padded_arrays *p, int32_t *lengths),
+       ft_cuda_padded_lengths(b, p, lengths))
+WITHIN(pack, (ft_backend * b, const ft_padded_arrays *p, const ft_packed_arrays *to),
+       ft_cuda_pack(b, p, to))
 WITHIN(embedding_forward, (ft_backend * b, const ft_embedding *e), ft_cuda_embedding_forward(b, e))
 WITHIN(embedding_backward, (ft_backend * b, const ft_embedding *e, const ft_embedding_gradient *g),
        ft_cuda_embedding_backward(b, e, g))
@@ -200,6 +213,8 @@ WITHIN(dropout, (ft_backend * b, const ft_dropout *d, size_t count, const float 
 WITHIN(loss, (ft_backend * b, const ft_loss *l), ft_cuda_loss(b, l))
 WITHIN(scale_add, (ft_backend * b, size_t count, float scale, const float *y, float *x),
        ft_cuda_scale_add(b, count, scale, y, x))
+WITHIN(scale_by, (ft_backend * b, size_t count, const float *scale, const float *y, float *x),
+       ft_cuda_scale_by(b, count, scale, y, x))
 WITHIN(sum_of_squares, (ft_backend * b, const float *x, size_t count, ft_rows rows, double *out),
        ft_cuda_sum_of_squares(b, x, count, rows, out))
 WITHIN(clip,
@@ -232,6 +247,11 @@ static const ft_backend_operations cuda_operations = {
     .upload = cuda_upload,
     .download = cuda_download,
     .zero = cuda_zero,
+    .copy = cuda_copy,
+    .follow = cuda_follow,
+    .lead = cuda_lead,
+    .padded_lengths = padded_lengths,
+    .pack = pack,
     .embedding_forward = embedding_forward,
     .embedding_backward = embedding_backward,
     .linear_forward = linear_forward,
@@ -245,6 +265,7 @@ static const ft_backend_operations cuda_operations = {
     .dropout = dropout,
     .loss = loss,
     .scale_add = scale_add,
+    .scale_by = scale_by,
     .sum_of_squares = sum_of_squares,
     .clip = clip,
     .adamw = adamw,

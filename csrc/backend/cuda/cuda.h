@@ -28,6 +28,7 @@ typedef struct ft_cuda {
     void *context;  /* CUcontext: the device's primary context, which torch uses too */
     void *stream;   /* CUstream, which waits for the legacy default stream and it for this; while a
                        graph is recorded, the one that is captured */
+    void *ordering; /* CUevent, by which streams of others wait for this one, and it for them */
     int capability; /* 10 * major + minor: 75, 80, 86, 89, 90, 100, 120 */
     int multiprocessors;
     ft_cuda_modules *modules;
@@ -117,9 +118,16 @@ ft_status ft_cuda_first_rows_scatter(ft_backend *, const ft_layout *, int32_t hi
 ft_status ft_cuda_dropout_forward(ft_backend *, const ft_dropout *, size_t count, const float *x,
                                   float *y);
 ft_status ft_cuda_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
+ft_status ft_cuda_scale_by(ft_backend *, size_t count, const float *scale, const float *y,
+                           float *x);
 ft_status ft_cuda_cast(ft_backend *, ft_precision, size_t count, const float *x, void *y);
 ft_status ft_cuda_zero_rows(ft_backend *, float *x, size_t count, ft_rows);
+ft_status ft_cuda_copy(ft_backend *, void *to, const void *from, size_t bytes);
 ft_status ft_cuda_add_flags(ft_backend *, size_t count, const uint8_t *from, uint8_t *to);
+
+/* pack.c */
+ft_status ft_cuda_padded_lengths(ft_backend *, const ft_padded_arrays *, int32_t *lengths);
+ft_status ft_cuda_pack(ft_backend *, const ft_padded_arrays *, const ft_packed_arrays *);
 
 /* loss.c */
 ft_status ft_cuda_loss(ft_backend *, const ft_loss *);

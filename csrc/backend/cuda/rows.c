@@ -1,5 +1,8 @@
 #include "backend/cuda/kernels/rows.h"
 
+#include <string.h>
+
+#include "backend/cuda/driver/driver.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/table.h"
 
@@ -46,16 +49,23 @@ ft_status ft_cuda_dropout_forward(ft_backend *backend, const ft_dropout *dropout
     return pass(cuda, FT_KERNEL_dropout, FT_FLOAT32, count, &arguments, sizeof arguments);
 }
 
+ft_status ft_cuda_scale_by(ft_backend *backend, size_t count, const float *scale, const float *y,
+                           float *x)
+{
+    if (count == 0)
+        return FT_OK;
+    const ft_scale_add_arguments arguments = {
+        .scale = scale, .y = y, .x = x, .count = count, .fours = FT_CUDA_ALIGNED(y, x)};
+    return pass(ft_cuda_of(backend), FT_KERNEL_scale_add, FT_FLOAT32, count, &arguments,
+                sizeof arguments);
+}
+
 ft_status ft_cuda_scale_add(ft_backend *backend, size_t count, float scale, const float *y,
                             float *x)
 {
-    ft_cuda *cuda = ft_cuda_of(backend);
-    if (count == 0)
-        return FT_OK;
-    ft_scale_add_arguments arguments = {
-        .y = y, .x = x, .count = count, .fours = FT_CUDA_ALIGNED(y, x)};
-    FT_FORWARD(ft_cuda_float_variable(cuda, scale, &arguments.scale));
-    return pass(cuda, FT_KERNEL_scale_add, FT_FLOAT32, count, &arguments, sizeof arguments);
+    const float *variable;
+    FT_FORWARD(ft_cuda_float_variable(ft_cuda_of(backend), scale, &variable));
+    return ft_cuda_scale_by(backend, count, variable, y, x);
 }
 
 ft_status ft_cuda_cast(ft_backend *backend, ft_precision precision, size_t count, const float *x,
@@ -88,4 +98,28 @@ ft_status ft_cuda_add_flags(ft_backend *backend, size_t count, const uint8_t *fr
     const ft_add_flags_arguments arguments = {.from = from, .to = to, .count = count};
     return pass(ft_cuda_of(backend), FT_KERNEL_add_flags, FT_FLOAT32, count, &arguments,
                 sizeof arguments);
+}
+
+typedef struct copy_arguments {
+    void *to;
+    const void *from;
+    size_t bytes;
+} copy_arguments;
+
+static ft_status play_copy(ft_cuda *cuda, const void *arguments)
+{
+    copy_arguments a;
+    memcpy(&a, arguments, sizeof a);
+    return ft_cuda_check(cuda->driver,
+                         cuda->driver->copy_on_device_async(
+                             (ft_cu_pointer)a.to, (ft_cu_pointer)a.from, a.bytes, cuda->stream),
+                         "copying %zu bytes on the GPU", a.bytes);
+}
+
+ft_status ft_cuda_copy(ft_backend *backend, void *to, const void *from, size_t bytes)
+{
+    const copy_arguments arguments = {to, from, bytes};
+    if (bytes == 0)
+        return FT_OK;
+    return ft_cuda_record_call(ft_cuda_of(backend), play_copy, &arguments, sizeof arguments);
 }

@@ -23,6 +23,10 @@ ft_status ft_reference_dropout(ft_backend *, const ft_dropout *, size_t count, c
                                float *y);
 ft_status ft_reference_loss(ft_backend *, const ft_loss *);
 ft_status ft_reference_scale_add(ft_backend *, size_t count, float scale, const float *y, float *x);
+ft_status ft_reference_scale_by(ft_backend *, size_t count, const float *scale, const float *y,
+                                float *x);
+ft_status ft_reference_padded_lengths(ft_backend *, const ft_padded_arrays *, int32_t *lengths);
+ft_status ft_reference_pack(ft_backend *, const ft_padded_arrays *, const ft_packed_arrays *);
 ft_status ft_reference_sum_of_squares(ft_backend *, const float *x, size_t count, ft_rows,
                                       double *out);
 ft_status ft_reference_clip(ft_backend *, const double *squares, int32_t count, float loss_scale,

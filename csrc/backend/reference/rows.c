@@ -45,6 +45,12 @@ ft_status ft_reference_scale_add(ft_backend *backend, size_t count, float scale,
     return FT_OK;
 }
 
+ft_status ft_reference_scale_by(ft_backend *backend, size_t count, const float *scale,
+                                const float *y, float *x)
+{
+    return ft_reference_scale_add(backend, count, *scale, y, x);
+}
+
 static int row_matters(ft_rows rows, size_t element)
 {
     return rows.flags == NULL || rows.flags[element / rows.width];

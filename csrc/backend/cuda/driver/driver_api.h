@@ -68,11 +68,15 @@ enum {
                    (ft_cu_pointer, const void *, size_t, void *stream))                            \
     FT_CU_FUNCTION(copy_to_host_async, cuMemcpyDtoHAsync_v2,                                       \
                    (void *, ft_cu_pointer, size_t, void *stream))                                  \
+    FT_CU_FUNCTION(copy_on_device_async, cuMemcpyDtoDAsync_v2,                                     \
+                   (ft_cu_pointer, ft_cu_pointer, size_t, void *stream))                           \
     FT_CU_FUNCTION(set_bytes_async, cuMemsetD8Async,                                               \
                    (ft_cu_pointer, unsigned char, size_t, void *stream))                           \
     FT_CU_FUNCTION(stream_create, cuStreamCreate, (void **stream, unsigned flags))                 \
     FT_CU_FUNCTION(stream_destroy, cuStreamDestroy_v2, (void *stream))                             \
     FT_CU_FUNCTION(stream_synchronize, cuStreamSynchronize, (void *stream))                        \
+    FT_CU_FUNCTION(stream_wait_event, cuStreamWaitEvent,                                           \
+                   (void *stream, void *event, unsigned flags))                                    \
     FT_CU_FUNCTION(capture_begin, cuStreamBeginCapture_v2, (void *stream, int mode))               \
     FT_CU_FUNCTION(capture_end, cuStreamEndCapture, (void *stream, void **graph))                  \
     FT_CU_FUNCTION(graph_instantiate, cuGraphInstantiateWithFlags,                                 \
