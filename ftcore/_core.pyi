@@ -167,6 +167,33 @@ class Backend:
         -> (mean loss, dlogits)."""
     def scale_add(self, x: _Floats, scale: float, y: _Floats | None = None) -> None:
         """x [count] = scale * x + y, in place."""
+    def scale_by(self, x: _Floats, scale: _Floats, y: _Floats | None = None) -> None:
+        """x = scale[0] * x (+ y), in place."""
+    def padded_lengths(
+        self,
+        input_ids: NDArray[Any],
+        attention_mask: NDArray[Any] | None = None,
+        token_type_ids: NDArray[Any] | None = None,
+        position_ids: NDArray[Any] | None = None,
+        labels: NDArray[Any] | None = None,
+        class_labels: bool = True,
+        limits: tuple[int, int, int, int] = ...,
+    ) -> NDArray[np.int32]:
+        """How many tokens each row keeps, negated where its first is masked; 0 where something is
+        wrong with it. All [rows, length], labels [rows, width], of any strides; limits: how many
+        words, positions, types and classes there are."""
+    def pack(
+        self,
+        input_ids: NDArray[Any],
+        attention_mask: NDArray[Any] | None = None,
+        token_type_ids: NDArray[Any] | None = None,
+        position_ids: NDArray[Any] | None = None,
+        labels: NDArray[Any] | None = None,
+        class_labels: bool = True,
+        limits: tuple[int, int, int, int] = ...,
+        cu_seqlens: NDArray[np.int32] = ...,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[Any] | None]:
+        """(input ids, token type ids, position ids [tokens]; labels) of rows packed so."""
     def sum_of_squares(self, x: _Floats, flags: NDArray[np.uint8] | None = None) -> float:
         """x [count], or [rows, width] of which only the rows with flags [rows] count."""
     def clip(
@@ -282,6 +309,28 @@ def shuffled_order(count: int, seed: int) -> NDArray[np.int64]:
     """The order in which Hugging Face's Trainer visits `count` rows in an epoch; seed is its data
     seed plus the number of the epoch."""
 
+class GpuArray:
+    """An array of another library's in a GPU's memory."""
+
+    shape: tuple[int, ...]
+    """Of up to two extents."""
+    dtype: np.dtype[Any]
+    """int64, int32, uint8, bool, float32 or float64."""
+    stream: int | None
+    """The handle of the stream on which its library works; None: that is not known."""
+    read_only: bool
+
+def gpu_array(
+    object: Any, gpu: int, stream: int | None = None, alone: bool = False
+) -> GpuArray | None:
+    """Another library's array in a GPU's memory, seen by __cuda_array_interface__ or __dlpack__;
+    None where it is nothing of the kind, on another GPU, of more dimensions or of other numbers.
+
+    stream: the one on which its library works, with which the caller keeps the order (`follow`,
+    `lead`). Without one, work that the library enqueued before comes before further work of the
+    legacy default stream, or the array's `stream` is known. alone: there is one GPU, and arrays
+    need not say on which they are."""
+
 class Model:
     """The fused train step of one classifier: parameters, gradients and moments in flat arenas."""
 
@@ -347,6 +396,9 @@ class Model:
     ) -> Any:
         """A capsule as __dlpack__ returns it, which shares the parameter's memory. While what is
         made of it lives, a model in 16 bits rounds its weights anew for each forward."""
+    def parameter_address(self, index: int) -> tuple[int, object]:
+        """(where the parameter lies, what keeps it there while it lives). What was asked for comes
+        before further work of the GPU's legacy default stream."""
     problem_type: str
     """"single_label_classification", "regression" or "multi_label_classification"; may be set."""
     def forward(
@@ -373,6 +425,34 @@ class Model:
 
         Each loss is that of the next loss_rows sequences (the last may be of fewer), so that
         several batches can go through the model as one. Errors: those of `forward`."""
+    def forward_padded(
+        self,
+        input_ids: GpuArray,
+        attention_mask: GpuArray | None,
+        token_type_ids: GpuArray | None,
+        position_ids: GpuArray | None,
+        labels: GpuArray | None,
+        loss: GpuArray | None = None,
+        logits: GpuArray | None = None,
+        training: bool = False,
+        seed: int = 0,
+        step: int = 0,
+        keep: bool = False,
+    ) -> tuple[()] | tuple[float | None, NDArray[np.float32]] | None:
+        """As `forward`, of a padded batch in the model's GPU's memory, where it is packed too.
+        None, and nothing was done, where something is wrong with it or not taken here:
+        `pack_padded` and `forward` tell what.
+
+        Writes to logits and, where there are labels, loss: float32 [sequences, num_labels] and one
+        number; without them the results are returned. Waits once, for the lengths of the rows."""
+    def backward_from(self, loss_scale: GpuArray | None, dlogits: GpuArray | None, /) -> None:
+        """As `backward`, of float32 arrays in the model's GPU's memory; None: 0."""
+    def follow(self, stream: int, /) -> None:
+        """What is done from now on comes after the work that the stream of that handle has."""
+    def lead(self, stream: int | None, /) -> None:
+        """The stream's further work comes after what was done. None: waits for that."""
+    def download(self, array: GpuArray, /) -> NDArray[Any]:
+        """A copy of what another library's array holds; waits."""
     def backward(self, loss_scale: float = 1.0, dlogits: NDArray[np.float32] | None = None) -> None:
         """Adds d(loss_scale * loss + sum(dlogits * logits)) to the gradients."""
     def zero_gradients(self) -> None:

@@ -208,6 +208,17 @@ static ft_status reserve(ft_backend *backend, size_t bytes, ft_activations *a)
     return FT_OK;
 }
 
+static ft_status upload_boundaries(ft_backend *backend, const ft_batch *batch, ft_inputs *in)
+{
+    ft_status (*upload)(ft_backend *, void *, const void *, size_t) = backend->operations->upload;
+    size_t sequences = batch->sequences;
+    FT_FORWARD(
+        upload(backend, in->cu_seqlens, batch->cu_seqlens, (sequences + 1) * sizeof(int32_t)));
+    return upload(backend, in->key_starts,
+                  batch->key_starts ? batch->key_starts : batch->cu_seqlens,
+                  sequences * sizeof(int32_t));
+}
+
 static ft_status upload_batch(ft_backend *backend, const ft_model_config *config,
                               const ft_batch *batch, ft_inputs *in)
 {
@@ -216,11 +227,7 @@ static ft_status upload_batch(ft_backend *backend, const ft_model_config *config
     FT_FORWARD(upload(backend, in->input_ids, batch->input_ids, tokens));
     FT_FORWARD(upload(backend, in->token_type_ids, batch->token_type_ids, tokens));
     FT_FORWARD(upload(backend, in->position_ids, batch->position_ids, tokens));
-    FT_FORWARD(
-        upload(backend, in->cu_seqlens, batch->cu_seqlens, (sequences + 1) * sizeof(int32_t)));
-    FT_FORWARD(upload(backend, in->key_starts,
-                      batch->key_starts ? batch->key_starts : batch->cu_seqlens,
-                      sequences * sizeof(int32_t)));
+    FT_FORWARD(upload_boundaries(backend, batch, in));
     if (batch->class_labels)
         FT_FORWARD(
             upload(backend, in->class_labels, batch->class_labels, sequences * sizeof(int64_t)));
@@ -230,9 +237,8 @@ static ft_status upload_batch(ft_backend *backend, const ft_model_config *config
     return FT_OK;
 }
 
-ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config,
-                              ft_precision precision, const ft_batch *batch, bool keep,
-                              ft_activations *a)
+static ft_status lay_out(ft_backend *backend, const ft_model_config *config, ft_precision precision,
+                         const ft_batch *batch, bool keep, ft_activations *a)
 {
     a->layout = (ft_layout){
         .sequences = batch->sequences,
@@ -247,5 +253,31 @@ ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config
               a);
     a->layout.cu_seqlens = a->inputs.cu_seqlens;
     a->layout.key_starts = a->inputs.key_starts;
+    return FT_OK;
+}
+
+ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config,
+                              ft_precision precision, const ft_batch *batch, bool keep,
+                              ft_activations *a)
+{
+    FT_FORWARD(lay_out(backend, config, precision, batch, keep, a));
     return upload_batch(backend, config, batch, &a->inputs);
+}
+
+ft_status ft_activations_pack(ft_backend *backend, const ft_model_config *config,
+                              ft_precision precision, const ft_batch *batch,
+                              const ft_padded_arrays *padded, bool keep, ft_activations *a)
+{
+    FT_FORWARD(lay_out(backend, config, precision, batch, keep, a));
+    FT_FORWARD(upload_boundaries(backend, batch, &a->inputs));
+    const ft_inputs *in = &a->inputs;
+    const ft_packed_arrays packed = {
+        .cu_seqlens = in->cu_seqlens,
+        .input_ids = in->input_ids,
+        .token_type_ids = in->token_type_ids,
+        .position_ids = in->position_ids,
+        .class_labels = in->class_labels,
+        .target_labels = in->target_labels,
+    };
+    return backend->operations->pack(backend, padded, &packed);
 }

@@ -81,5 +81,11 @@ void ft_activations_destroy(ft_backend *backend, ft_activations *activations);
 ft_status ft_activations_load(ft_backend *backend, const ft_model_config *config,
                               ft_precision precision, const ft_batch *batch, bool keep,
                               ft_activations *activations);
+/* The same for a batch that the backend packs: `batch` has its counts and, in host memory,
+ * cu_seqlens and key_starts alone. */
+ft_status ft_activations_pack(ft_backend *backend, const ft_model_config *config,
+                              ft_precision precision, const ft_batch *batch,
+                              const ft_padded_arrays *padded, bool keep,
+                              ft_activations *activations);
 
 #endif

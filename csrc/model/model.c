@@ -103,6 +103,16 @@ ft_status ft_model_synchronize(ft_model *m)
     return m->backend->operations->synchronize(m->backend);
 }
 
+ft_status ft_model_follow(ft_model *m, void *stream)
+{
+    return m->backend->operations->follow(m->backend, stream);
+}
+
+ft_status ft_model_lead(ft_model *m, void *stream)
+{
+    return m->backend->operations->lead(m->backend, stream);
+}
+
 int ft_model_threads(const ft_model *m)
 {
     return m->backend->operations->threads(m->backend);
@@ -245,7 +255,7 @@ ft_status ft_model_record_forward(ft_model *m, const ft_batch *batch, const ft_p
     FT_FORWARD(ft_bert_forward(m, pass));
     if (logits)
         FT_FORWARD(op->download(m->backend, logits, m->activations.logits,
-                                (size_t)batch->sequences * m->config.num_labels * sizeof(float)));
+                                ft_model_logit_count(m) * sizeof(float)));
     if (m->has_loss && loss)
         FT_FORWARD(op->download(m->backend, loss, m->activations.losses, sizeof(float)));
     m->kept = pass->keep;
@@ -277,20 +287,33 @@ static ft_status clear_embedding_gradients(ft_model *m)
     return FT_OK;
 }
 
-ft_status ft_model_record_backward(ft_model *m, float loss_scale, const float *dlogits)
+ft_status ft_model_prepare_backward(ft_model *m, bool wants_dlogits)
 {
-    const ft_backend_operations *op = m->backend->operations;
+    float *gradients;
     FT_RETURN_IF(!m->kept, FT_ERROR_RUNTIME,
                  "backward needs a forward before it whose activations were kept: each forward "
                  "allows one backward, and a later forward drops those of an earlier one");
-    FT_RETURN_IF(!m->has_loss && dlogits == NULL, FT_ERROR_RUNTIME,
+    FT_RETURN_IF(!m->has_loss && !wants_dlogits, FT_ERROR_RUNTIME,
                  "there is nothing to differentiate: the batch had no labels");
-    ft_activations *a = &m->activations;
-    size_t count = ft_model_logit_count(m);
-    float *gradients;
-    FT_FORWARD(ft_model_gradients(m, &gradients));
+    return ft_model_gradients(m, &gradients);
+}
+
+ft_status ft_model_backward_of_dlogits(ft_model *m)
+{
     if (!m->accumulated)
         FT_FORWARD(clear_embedding_gradients(m));
+    m->kept = false;
+    ft_status status = ft_bert_backward(m);
+    m->accumulated = status == FT_OK;
+    return status;
+}
+
+ft_status ft_model_record_backward(ft_model *m, float loss_scale, const float *dlogits)
+{
+    const ft_backend_operations *op = m->backend->operations;
+    ft_activations *a = &m->activations;
+    size_t count = ft_model_logit_count(m);
+    FT_FORWARD(ft_model_prepare_backward(m, dlogits != NULL));
     if (!m->has_loss)
         loss_scale = 0;
     if (dlogits)
@@ -300,10 +323,7 @@ ft_status ft_model_record_backward(ft_model *m, float loss_scale, const float *d
     if (loss_scale != 1 || dlogits)
         FT_FORWARD(op->scale_add(m->backend, count, loss_scale, dlogits ? a->dlogits_given : NULL,
                                  a->dlogits));
-    m->kept = false;
-    ft_status status = ft_bert_backward(m);
-    m->accumulated = status == FT_OK;
-    return status;
+    return ft_model_backward_of_dlogits(m);
 }
 
 ft_status ft_model_backward(ft_model *m, float loss_scale, const float *dlogits)

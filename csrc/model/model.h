@@ -62,6 +62,9 @@ ft_status ft_model_copy_state(ft_model *model, ft_model *from);
 /* What operations wrote is there for others that use the GPU from now on. */
 ft_status ft_model_submit(ft_model *model);
 ft_status ft_model_synchronize(ft_model *model);
+/* `follow` and `lead` of the backend, for a stream of others. */
+ft_status ft_model_follow(ft_model *model, void *stream);
+ft_status ft_model_lead(ft_model *model, void *stream);
 
 /* From now on, and until it is unshared as often, the arena of parameters may be written from
  * outside. These two may be called while another thread is in a pass. */
@@ -95,6 +98,23 @@ ft_status ft_model_evaluate(ft_model *model, const ft_batch *batch, int32_t loss
 /* Adds the gradient of loss_scale * loss + sum(dlogits * logits) of the last kept forward; dlogits
  * [sequences, labels] may be NULL. Takes the kept activations: one backward a forward. */
 ft_status ft_model_backward(ft_model *model, float loss_scale, const float *dlogits);
+
+/* A forward of a padded batch, not empty, of arrays in the backend's memory. *taken is false, and
+ * nothing was done, where something is wrong with it: packed in the host's memory it is refused
+ * with a message that says what. What values must be below is set here. Waits once, for the lengths
+ * of the rows: they say how much there is to compute. */
+ft_status ft_model_forward_padded(ft_model *model, const ft_padded_arrays *padded,
+                                  const ft_pass *pass, bool *taken);
+/* Copies the last forward's logits and, where its batch had labels, its loss: in the backend's
+ * memory, or to the host's, which waits. */
+ft_status ft_model_copy_outputs(ft_model *model, float *loss, float *logits);
+ft_status ft_model_download_outputs(ft_model *model, float *loss, float *logits);
+/* ft_model_backward, loss_scale [1] and dlogits being in the backend's memory, where they must stay
+ * as they are until it is done; NULL: 0. */
+ft_status ft_model_backward_from(ft_model *model, const float *loss_scale, const float *dlogits);
+bool ft_model_has_loss(const ft_model *model);
+/* Copies from memory of others in the backend's; waits. */
+ft_status ft_model_download(ft_model *model, void *to_host, const void *from, size_t bytes);
 
 /* There is no gradient any more; the next backward overwrites what was there. */
 ft_status ft_model_zero_gradients(ft_model *model);

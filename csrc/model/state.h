@@ -67,6 +67,10 @@ enum {
 ft_status ft_model_record_forward(ft_model *model, const ft_batch *batch, const ft_pass *pass,
                                   float *loss, float *logits);
 ft_status ft_model_record_backward(ft_model *model, float loss_scale, const float *dlogits);
+/* The parts of a backward: refuses where there is nothing to go back through, and allocates the
+ * gradients; goes back from the logits' gradient, once it is in place. */
+ft_status ft_model_prepare_backward(ft_model *model, bool wants_dlogits);
+ft_status ft_model_backward_of_dlogits(ft_model *model);
 
 /* optimizer.c: the parts of an update. */
 ft_status ft_model_check_update(const ft_model *model, const ft_update *update);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "common/memory.h"
-#include "python/dlpack_abi.h"
 
 typedef struct ft_tensor_calls {
     DLPackVersion version;
@@ -62,17 +61,23 @@ static int numpy_type(const DLTensor *tensor)
     return tensor->dtype.code == kDLBool && tensor->dtype.bits == 8 ? NPY_BOOL : NPY_NOTYPE;
 }
 
-int ft_tensor_view(const ft_tensors *tensors, PyObject *object, int dimensions,
-                   ft_integer_view *view)
+int ft_tensor_look(const ft_tensors *tensors, PyObject *object, DLTensor *out)
 {
     if (tensors->calls == NULL || tensors->calls->view_object == NULL ||
         Py_TYPE(object) != tensors->type)
         return 0;
+    if (tensors->calls->view_object(object, out) == 0)
+        return 1;
+    PyErr_Clear(); /* it has no memory that can be shown, such as one of the meta device */
+    return 0;
+}
+
+int ft_tensor_view(const ft_tensors *tensors, PyObject *object, int dimensions,
+                   ft_integer_view *view)
+{
     DLTensor tensor;
-    if (tensors->calls->view_object(object, &tensor) != 0) {
-        PyErr_Clear(); /* it has no memory that can be shown, such as one of the meta device */
+    if (!ft_tensor_look(tensors, object, &tensor))
         return 0;
-    }
     int type = numpy_type(&tensor);
     if (tensor.device.device_type != kDLCPU || tensor.ndim != dimensions || type == NPY_NOTYPE)
         return 0;

@@ -3,6 +3,7 @@
 #ifndef FT_PYTHON_DLPACK_H
 #define FT_PYTHON_DLPACK_H
 
+#include "python/dlpack_abi.h"
 #include "python/integers.h"
 
 typedef struct ft_tensors {
@@ -13,6 +14,10 @@ typedef struct ft_tensors {
 /* How to reach tensors of that type, which may be None; remembered for the last type, which takes a
  * twentieth off a collator's call. Sets no exception. */
 ft_tensors ft_tensors_of_type(ft_module_state *state, PyObject *type);
+
+/* Whether `object` is such a tensor, seen in *out while it is alive and no other code runs; nothing
+ * is done for the order of streams. Sets no exception. */
+int ft_tensor_look(const ft_tensors *tensors, PyObject *object, DLTensor *out);
 
 /* Whether `object` is such a tensor, in the processor's memory, of that many dimensions (0 or 1)
  * and of a type of ft_integer_view. The view holds while the tensor is alive and no other code

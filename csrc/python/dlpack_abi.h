@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum { kDLCPU = 1, kDLCUDA = 2 };
-enum { kDLInt = 0, kDLFloat = 2, kDLBool = 6 };
+enum { kDLInt = 0, kDLUInt = 1, kDLFloat = 2, kDLBool = 6 };
 enum { DLPACK_MAJOR_VERSION = 1 };
 
 typedef struct DLPackVersion {

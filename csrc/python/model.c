@@ -48,12 +48,12 @@ static int to_unsigned(PyObject *object, unsigned long long most, unsigned long 
     return *out <= most;
 }
 
-static int to_seed(PyObject *object, void *out)
+int ft_python_seed(PyObject *object, void *out)
 {
     return to_unsigned(object, UINT64_MAX, out);
 }
 
-static int to_step(PyObject *object, void *out)
+int ft_python_step(PyObject *object, void *out)
 {
     return to_unsigned(object, UINT32_MAX, out);
 }
@@ -194,8 +194,8 @@ static PyObject *model_forward(PyObject *self, PyObject *arguments, PyObject *ke
     int training = 0, keep = 0;
     unsigned long long seed = 0, step = 0, micro_step = 0;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|pO&O&O&p:forward", names, &object,
-                                     &training, to_seed, &seed, to_step, &step, to_micro_step,
-                                     &micro_step, &keep))
+                                     &training, ft_python_seed, &seed, ft_python_step, &step,
+                                     to_micro_step, &micro_step, &keep))
         return NULL;
     const ft_batch *batch = ft_python_batch(ft_python_state(Py_TYPE(self)), object);
     if (batch == NULL)
@@ -443,8 +443,9 @@ static PyObject *model_train_step(PyObject *self, PyObject *arguments, PyObject 
     const ft_batch **table = NULL;
     ft_update_arguments u = {0};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OdO&OOO&|ddp:train_step", names,
-                                     &sequence, &loss_scale, to_seed, &seed, &groups, &group_of,
-                                     to_step, &number, &max_norm, &gradient_scale, &wait))
+                                     &sequence, &loss_scale, ft_python_seed, &seed, &groups,
+                                     &group_of, ft_python_step, &number, &max_norm, &gradient_scale,
+                                     &wait))
         return NULL;
     if (ft_update_arguments_get(ft_model_table(ft_python_model(self)), groups, group_of,
                                 (long long)number, max_norm, &u) == 0 &&
@@ -674,12 +675,25 @@ static PyMethodDef model_methods[] = {
      METH_VARARGS | METH_KEYWORDS,
      "parameter_dlpack(index, stream=None, max_version=None)\n--\n\n"
      "A capsule of DLPack that shares a parameter's memory."},
+    {"parameter_address", ft_python_model_parameter_address, METH_O,
+     "(where a parameter lies, what keeps it there)."},
     {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
      forward_doc},
     {"evaluate", (PyCFunction)(void (*)(void))model_evaluate, METH_VARARGS | METH_KEYWORDS,
      evaluate_doc},
     {"backward", (PyCFunction)(void (*)(void))model_backward, METH_VARARGS | METH_KEYWORDS,
      backward_doc},
+    {"forward_padded", (PyCFunction)(void (*)(void))ft_python_model_forward_padded,
+     METH_VARARGS | METH_KEYWORDS, ft_python_forward_padded_doc},
+    {"backward_from", ft_python_model_backward_from, METH_VARARGS,
+     "backward_from(loss_scale, dlogits)\n--\n\n"
+     "As backward, of float32 GpuArrays; None: 0."},
+    {"follow", ft_python_model_follow, METH_O,
+     "What is done from now on comes after the stream's work, given by its handle."},
+    {"lead", ft_python_model_lead, METH_O,
+     "The stream's further work comes after what was done; None: all streams', and it is waited "
+     "for."},
+    {"download", ft_python_model_download, METH_O, "A NumPy array of what a GpuArray holds."},
     {"zero_gradients", model_zero_gradients, METH_NOARGS, "Drops the gradients."},
     {"clear_gradients", model_clear_gradients, METH_NOARGS, "Zeroes the gradients, if any."},
     {"gradient_norm", model_gradient_norm, METH_NOARGS, "The global norm of the gradients."},

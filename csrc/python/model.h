@@ -23,8 +23,23 @@ static inline ft_model *ft_python_model(PyObject *object)
 int ft_python_model_begin(PyObject *self);
 void ft_python_model_end(PyObject *self);
 
+/* Seeds and numbers of steps, for PyArg_Parse's O&. */
+int ft_python_seed(PyObject *object, void *out);
+int ft_python_step(PyObject *object, void *out);
+
+/* Which GPU its memory is on, or -1. */
+int ft_python_model_gpu(PyObject *self);
+
 /* None, or NULL with the exception of a failure set. */
 PyObject *ft_python_finish(ft_status status);
+
+/* model_gpu.c: what is done with arrays of others in a GPU's memory. */
+extern const char ft_python_forward_padded_doc[];
+PyObject *ft_python_model_forward_padded(PyObject *self, PyObject *arguments, PyObject *keywords);
+PyObject *ft_python_model_backward_from(PyObject *self, PyObject *arguments);
+PyObject *ft_python_model_follow(PyObject *self, PyObject *stream);
+PyObject *ft_python_model_lead(PyObject *self, PyObject *stream);
+PyObject *ft_python_model_download(PyObject *self, PyObject *array);
 
 /* model_memory.c */
 PyObject *ft_python_model_parameters(PyObject *self, PyObject *unused);
@@ -37,6 +52,7 @@ PyObject *ft_python_model_set_moments(PyObject *self, PyObject *arguments);
 PyObject *ft_python_model_zero_moments(PyObject *self, PyObject *index);
 PyObject *ft_python_model_reload_moments(PyObject *self, PyObject *unused);
 PyObject *ft_python_model_copy_state(PyObject *self, PyObject *other);
+PyObject *ft_python_model_parameter_address(PyObject *self, PyObject *index);
 PyObject *ft_python_model_dlpack_device(PyObject *self, PyObject *unused);
 PyObject *ft_python_model_parameter_dlpack(PyObject *self, PyObject *arguments, PyObject *keywords);
 

@@ -273,8 +273,7 @@ PyObject *ft_python_model_copy_state(PyObject *self, PyObject *other)
 
 /* ---- DLPack ---- */
 
-/* Which GPU its memory is on, or -1. */
-static int gpu_of(PyObject *self)
+int ft_python_model_gpu(PyObject *self)
 {
     ft_model *model = ft_python_model(self);
     return ft_model_host_memory(model) ? -1 : ft_model_device(model);
@@ -283,14 +282,26 @@ static int gpu_of(PyObject *self)
 PyObject *ft_python_model_dlpack_device(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return ft_dlpack_device(gpu_of(self));
+    return ft_dlpack_device(ft_python_model_gpu(self));
 }
 
-/* Sees to it that work of the consumer's stream comes after the model's: what was submitted comes
- * before later work of the legacy default stream (1, or None) anyhow; -1 asks for nothing. */
+/* Sees to it that work of the consumer's stream comes after the model's; -1 asks for nothing. */
 static ft_status order_before(ft_model *model, long long stream)
 {
-    return stream == -1 || stream == 1 ? ft_model_submit(model) : ft_model_synchronize(model);
+    return stream == -1 ? ft_model_submit(model) : ft_model_lead(model, (void *)(uintptr_t)stream);
+}
+
+PyObject *ft_python_model_parameter_address(PyObject *self, PyObject *index)
+{
+    const ft_parameter *p = parameter_at(self, index);
+    ft_model *model = ft_python_model(self);
+    if (p == NULL || ft_python_model_begin(self) < 0)
+        return NULL;
+    ft_status status = ft_model_submit(model);
+    ft_python_model_end(self);
+    if (status != FT_OK)
+        return ft_python_finish(status);
+    return pair(PyLong_FromVoidPtr(ft_model_parameters(model) + p->offset), share_parameters(self));
 }
 
 PyObject *ft_python_model_parameter_dlpack(PyObject *self, PyObject *arguments, PyObject *keywords)
@@ -318,7 +329,7 @@ PyObject *ft_python_model_parameter_dlpack(PyObject *self, PyObject *arguments, 
     if (owner == NULL)
         return NULL;
     npy_intp shape[2] = {p->shape[0], p->shape[1]};
-    PyObject *capsule = ft_dlpack_export(owner, gpu_of(self), dimensions_of(p), shape,
+    PyObject *capsule = ft_dlpack_export(owner, ft_python_model_gpu(self), dimensions_of(p), shape,
                                          ft_model_parameters(model) + p->offset, major >= 1);
     Py_DECREF(owner);
     return capsule;

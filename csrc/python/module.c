@@ -66,6 +66,7 @@ static int module_execute(PyObject *module)
         ft_python_add_collator,
         ft_python_add_padding,
         ft_python_add_memory,
+        ft_python_add_gpu_array,
         ft_python_add_model,
         ft_python_add_vocabulary,
         ft_python_add_tokenizer,
@@ -89,6 +90,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->backend_type);
     Py_VISIT(state->batch_type);
     Py_VISIT(state->columns_type);
+    Py_VISIT(state->gpu_array_type);
     Py_VISIT(state->model_type);
     Py_VISIT(state->vocabulary_type);
     Py_VISIT(state->tokenizer_type);
@@ -104,6 +106,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->backend_type);
     Py_CLEAR(state->batch_type);
     Py_CLEAR(state->columns_type);
+    Py_CLEAR(state->gpu_array_type);
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->vocabulary_type);
     Py_CLEAR(state->tokenizer_type);

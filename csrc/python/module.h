@@ -19,6 +19,7 @@ typedef struct ft_module_state {
     PyTypeObject *backend_type;
     PyTypeObject *batch_type;
     PyTypeObject *columns_type;
+    PyTypeObject *gpu_array_type;
     PyTypeObject *model_type;
     PyTypeObject *vocabulary_type;
     PyTypeObject *tokenizer_type;
@@ -50,6 +51,7 @@ int ft_python_add_columns(PyObject *module);        /* columns.c */
 int ft_python_add_collator(PyObject *module);       /* collator.c */
 int ft_python_add_padding(PyObject *module);        /* padding.c */
 int ft_python_add_memory(PyObject *module);         /* memory.c */
+int ft_python_add_gpu_array(PyObject *module);      /* gpu_array.c */
 int ft_python_add_model(PyObject *module);          /* model.c */
 int ft_python_add_vocabulary(PyObject *module);     /* vocabulary.c */
 int ft_python_add_tokenizer(PyObject *module);      /* tokenizer.c */

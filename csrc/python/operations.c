@@ -88,12 +88,15 @@ static PyMethodDef backend_methods[] = {
     OPERATION(dropout),
     OPERATION(loss),
     OPERATION(scale_add),
+    OPERATION(scale_by),
     OPERATION(sum_of_squares),
     OPERATION(clip),
     OPERATION(adamw),
     OPERATION(cast),
     OPERATION(zero_rows),
     OPERATION(add_flags),
+    OPERATION(padded_lengths),
+    OPERATION(pack),
     {NULL, NULL, 0, NULL},
 };
 

@@ -63,10 +63,15 @@ FT_OPERATIONS_DECLARE(residual_norm_backward);
 FT_OPERATIONS_DECLARE(first_rows_gather);
 FT_OPERATIONS_DECLARE(first_rows_scatter);
 
+/* operations_pack.c */
+FT_OPERATIONS_DECLARE(padded_lengths);
+FT_OPERATIONS_DECLARE(pack);
+
 /* operations_passes.c */
 FT_OPERATIONS_DECLARE(dropout);
 FT_OPERATIONS_DECLARE(loss);
 FT_OPERATIONS_DECLARE(scale_add);
+FT_OPERATIONS_DECLARE(scale_by);
 FT_OPERATIONS_DECLARE(sum_of_squares);
 FT_OPERATIONS_DECLARE(clip);
 FT_OPERATIONS_DECLARE(adamw);

@@ -104,6 +104,24 @@ FT_OPERATIONS_METHOD(scale_add)
     Py_RETURN_NONE;
 }
 
+FT_OPERATIONS_METHOD(scale_by)
+{
+    static const char *names[] = {"x", "scale", "y", NULL};
+    PyObject *x, *scale_object, *other = Py_None;
+    const float *y = NULL;
+    if (!PARSE("OO|O", &x, &scale_object, &other))
+        return NULL;
+    float *data = ft_call_writable(call, x, "x", NPY_FLOAT32, FT_SHAPE(FT_ANY));
+    if (data == NULL)
+        return NULL;
+    npy_intp count = ft_operand_size(x, 0);
+    const float *scale = F32(scale_object, "scale", 1);
+    if (scale == NULL || (other != Py_None && (y = F32(other, "y", count)) == NULL) ||
+        RUN(scale_by, (size_t)count, scale, y, data) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 FT_OPERATIONS_METHOD(sum_of_squares)
 {
     static const char *names[] = {"x", "flags", NULL};

@@ -16,7 +16,8 @@ class SequenceClassifierOutput(dict):
     """loss and logits, by attribute, by key, or by position; what is None has no key.
 
     logits: float32 [batch, num_labels]; loss: the batch's mean, or None where it had no labels.
-    Both are torch tensors where the input was, else a `Loss` and a NumPy array.
+    Both are torch tensors where the input was, else a `Loss` and a NumPy array, or, where the input
+    was CuPy's on the model's GPU, one of CuPy.
     """
 
     loss: Any
@@ -47,11 +48,19 @@ class Loss:
     Sums, differences and comparisons are those of floats.
     """
 
-    def __init__(self, value: float, model: SequenceClassifier, run: int, scale: float = 1.0):
-        self._value = value
+    def __init__(
+        self, value: SupportsFloat, model: SequenceClassifier, run: int, scale: float = 1.0
+    ) -> None:
+        self._source = value
         self._model = model
         self._run = run
         self._scale = scale
+
+    @property
+    def _value(self) -> float:
+        # Of an array on a GPU it is waited for where it is asked for.
+        self._source = float(self._source)
+        return self._source
 
     def item(self) -> float:
         """The loss as a float."""

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
     from ftcore.modeling.sequence_classification import SequenceClassifier
 
 
+_LEGACY_STREAM = 1
+"""As __cuda_array_interface__ has it: the default stream, which waits for the model's."""
+
+
 class Parameter:
     """One named tensor of a model.
 
     `data` and `grad` are float32 NumPy arrays of `shape` that share the model's memory: writing
     into them changes the model. Where that memory is a GPU's they are copies that cannot be
-    written: assign to `data` and `grad`, or use `torch()`, which shares memory there too. `grad` is
-    None until a backward pass has run since the last `zero_grad`. A model in 16 bits rounds its
-    weights anew for each pass while an array of `data` or a tensor of `torch` is held, since it may
-    be written to: let go of it.
+    written: assign to `data` and `grad`, or use `torch()` or `__dlpack__`, which share memory there
+    too, or `__cuda_array_interface__` (``cupy.asarray(parameter)``). `grad` is None until a
+    backward pass has run since the last `zero_grad`. A model in 16 bits rounds its weights anew for
+    each pass while an array of `data` or a tensor of `torch` is held, since it may be written to:
+    let go of it. Once `__cuda_array_interface__` was asked for it does so for good.
     """
 
-    __slots__ = ("_index", "_model", "_shape", "decays", "name")
+    __slots__ = ("_index", "_model", "_shape", "_shown", "decays", "name")
 
     def __init__(
         self,
@@ -39,6 +44,8 @@ class Parameter:
         self._index = index
         self.name = name
         self._shape = shape
+        # The cores, with what keeps their memory, of which __cuda_array_interface__ has told.
+        self._shown: list[tuple[Any, object]] = []
         self.decays = decays
 
     @property
@@ -143,6 +150,23 @@ class Parameter:
         if copy or dl_device not in (None, self.__dlpack_device__()):
             raise BufferError(f"{self.name} is shared as it is: no copy, no other device")
         return self._model.core.parameter_dlpack(self._index, stream, max_version)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        core = self._model.core
+        if core.device == "cpu":
+            raise AttributeError(f"{self.name} is not on a GPU")
+        address, keeper = core.parameter_address(self._index)
+        # Who takes this keeps the Parameter, and that the memory, wherever the model moves.
+        if not self._shown or self._shown[-1][0] is not core:
+            self._shown.append((core, keeper))
+        return {
+            "shape": self.shape,
+            "typestr": "<f4",
+            "data": (address, False),
+            "version": 3,
+            "stream": _LEGACY_STREAM,
+        }
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self.shape})"

@@ -9,7 +9,7 @@ import os
 import pathlib
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ftcore import _core
 from ftcore.devices import resolve_device
 from ftcore.hub import HUB_OPTIONS
+from ftcore.modeling import gpu_arrays
 from ftcore.modeling.checkpoint import as_float32, load_weights, save_weights
 from ftcore.modeling.config import (
     BertConfig,
@@ -26,6 +27,7 @@ from ftcore.modeling.config import (
     as_config,
     load_config,
 )
+from ftcore.modeling.gpu_arrays import is_tensor
 from ftcore.modeling.initialise import initialise
 from ftcore.modeling.keywords import (
     check_saving_keywords,
@@ -54,7 +56,8 @@ class SequenceClassifier:
     """A classifier over sequences. Make one with `from_pretrained`, or new from a configuration.
 
     Calling it gives a `SequenceClassifierOutput`; NumPy arrays and lists in, NumPy out; torch
-    tensors in, torch tensors out, and ``loss.backward()`` works either way.
+    tensors in, torch tensors out, and ``loss.backward()`` works either way. Tensors on the model's
+    GPU stay there.
     """
 
     config_class: ClassVar[type[PretrainedConfig]]
@@ -322,8 +325,12 @@ class SequenceClassifier:
         input_ids, attention_mask, token_type_ids, position_ids: [batch, length] integers (NumPy,
         lists or torch). labels: [batch] integers for one label of several, [batch] numbers for
         regression (num_labels=1), [batch, num_labels] numbers for several labels at once. Tensors
-        may be on any device: batches are packed on the CPU, whose copy goes to the model's device.
-        The output's tensors are on that of the input's.
+        may be on any device, and the output's are on that of the input's.
+
+        Tensors, or arrays of CuPy, numba and others, that are all on the model's GPU are packed
+        there, and nothing but the lengths of the rows is waited for; loss and logits are then
+        tensors there, or arrays of a library that makes them by the array API (CuPy), or else
+        NumPy's. Other batches are packed on the CPU, whose copy goes to the model's device.
 
         Raises ValueError for shapes, ids or labels out of range or sequences too long, TypeError
         for arguments that are not supported.
@@ -336,27 +343,38 @@ class SequenceClassifier:
                 )
         if input_ids is None:
             raise ValueError("input_ids must be given")
-        inputs = (input_ids, attention_mask, token_type_ids, position_ids, labels)
-        batch = self.pack(*inputs)
+        inputs: Sequence[Any] = (
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            position_ids,
+            labels,
+        )
         self.use_tf32(self._tf32)
-        if any(_is_tensor(value) for value in inputs):
-            from ftcore.modeling import torch_bridge
-
-            self._follow_autocast(torch_bridge.autocast_precision(self.core.device))
-            run, loss, logits = self.run(batch, torch_bridge.grad_enabled())
-            device = next(value.device for value in inputs if _is_tensor(value))
-            tensors = torch_bridge.to_tensors(self, run, loss, logits, device)
-            output = SequenceClassifierOutput(*tensors)
-        else:
-            self._follow_autocast(None)
-            run, loss, logits = self.run(batch, wants_gradient=labels is not None)
-            if loss is None or run is None:
-                output = SequenceClassifierOutput(None, logits)
-            else:
-                output = SequenceClassifierOutput(Loss(loss, self, run), logits)
+        output = None
+        if self.core.device != "cpu":
+            inputs, output = gpu_arrays.call(self, inputs)
+        if output is None:
+            output = self._forward_from_host(inputs)
         return output.to_tuple() if return_dict is False else output
 
     __call__ = forward
+
+    def _forward_from_host(self, inputs: Sequence[Any]) -> SequenceClassifierOutput:
+        batch = self.pack(*inputs)
+        if any(is_tensor(value) for value in inputs):
+            from ftcore.modeling import torch_bridge
+
+            self.follow_autocast(torch_bridge.autocast_precision(self.core.device))
+            run, loss, logits = self.run(batch, torch_bridge.grad_enabled())
+            device = next(value.device for value in inputs if is_tensor(value))
+            tensors = torch_bridge.to_tensors(self, run, loss, logits, device)
+            return SequenceClassifierOutput(*tensors)
+        self.follow_autocast(None)
+        run, loss, logits = self.run(batch, wants_gradient=inputs[-1] is not None)
+        if loss is None or run is None:
+            return SequenceClassifierOutput(None, logits)
+        return SequenceClassifierOutput(Loss(loss, self, run), logits)
 
     def pack(
         self,
@@ -377,8 +395,8 @@ class SequenceClassifier:
             labels,
         )
 
-    def choose_problem(self, labels: Array) -> str:
-        """The configuration's problem_type, chosen by the labels where it is None."""
+    def choose_problem(self, labels: Array | _core.GpuArray) -> str:
+        """The configuration's problem_type, chosen by the labels' dtype where it is None."""
         if self.config.problem_type is None:
             if self.config.num_labels == 1:
                 self.config.problem_type = "regression"
@@ -417,7 +435,34 @@ class SequenceClassifier:
         self._open_run = self._runs if wants_gradient else None
         return self._open_run, loss, logits
 
-    def _follow_autocast(self, precision: str | None) -> None:
+    def run_padded(
+        self, inputs: gpu_arrays.Arrays, outputs: gpu_arrays.Arrays, wants_gradient: bool
+    ) -> tuple[int | None, tuple[Any, ...]] | None:
+        """(the run's number, as of `run`; what the core returned) of a padded batch on the model's
+        GPU; None, and there was no run, where it must be packed on the host."""
+        ids, mask, types, positions, labels = inputs
+        loss, logits = outputs
+        assert ids is not None
+        results = self.core.forward_padded(
+            ids,
+            mask,
+            types,
+            positions,
+            labels,
+            loss,
+            logits,
+            training=self.training,
+            seed=self._dropout_seed,
+            step=self._runs + 1,
+            keep=wants_gradient,
+        )
+        if results is None:
+            return None
+        self._runs += 1
+        self._open_run = self._runs if wants_gradient else None
+        return self._open_run, results
+
+    def follow_autocast(self, precision: str | None) -> None:
         """Changes to torch.autocast's precision, or, out of it again, to what was before.
 
         Not at the end of the `with`, of which the model does not know: backward comes after it.
@@ -450,10 +495,14 @@ class SequenceClassifier:
         Raises RuntimeError for a run that has been through backward, or that another or one of
         Trainer's followed.
         """
+        self.take_run(run)
+        self.core.backward(loss_scale, dlogits)
+
+    def take_run(self, run: int) -> None:
+        """Lets a run be gone back through, once; raises as `backward_of` does."""
         if run != self._open_run:
             _refuse_run(run, self._runs)
         self._open_run = None
-        self.core.backward(loss_scale, dlogits)
 
     def forget_run(self) -> None:
         """Lets go of the latest run, whose activations another user of the core overwrites."""
@@ -566,11 +615,6 @@ def _restore(
     return model.train(training)
 
 
-def _is_tensor(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
-
-
 def _torch_allows_tf32() -> bool:
     if sys.modules.get("torch") is None:  # None: to be imported by nobody
         return False
@@ -581,7 +625,7 @@ def _torch_allows_tf32() -> bool:
 
 def _as_array(value: Any) -> Array:
     """A NumPy array of lists, arrays, or torch tensors."""
-    if _is_tensor(value):
+    if is_tensor(value):
         if value.device.type not in ("cpu", "cuda"):
             raise ValueError(f"inputs must be on the CPU or a GPU, not on {value.device}")
         return value.detach().cpu().numpy()

@@ -1,5 +1,6 @@
 """Models on a GPU do what those of the reference backend do: steps, moves, errors, DLPack."""
 
+import contextlib
 import copy
 import ctypes
 import gc
@@ -11,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from cuda_arrays import Memory
 from support import (
     ADAMW,
     core_config,
@@ -306,14 +308,17 @@ def test_a_word_gradient_that_is_set_is_applied():
     np.testing.assert_allclose(core.parameter(0), before - 0.5, atol=1e-6)
 
 
-@pytest.mark.parametrize("stream", [None, LEGACY_STREAM, NO_STREAM, 0x1234])
+@pytest.mark.parametrize("stream", [None, LEGACY_STREAM, NO_STREAM, "other"])
 def test_dlpack_shares_a_gpu_s_memory_in_the_order_of_streams(mock_gpu, stream):
     core = make_core("cuda")
     train(core, 1, wait=False)
     assert core.dlpack_device() == (2, 0)
-    before = mock_gpu.calls("cuStreamSynchronize")
-    capsule = core.parameter_dlpack(0, stream)
-    assert mock_gpu.calls("cuStreamSynchronize") - before == (stream == 0x1234)
+    names = ("cuStreamSynchronize", "cuStreamWaitEvent")
+    with contextlib.closing(Memory(mock_gpu)) as memory:
+        other = stream == "other"
+        before = [mock_gpu.calls(name) for name in names]
+        capsule = core.parameter_dlpack(0, memory.stream() if other else stream)
+        assert [mock_gpu.calls(name) for name in names] == [before[0], before[1] + other]
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
     get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     address = get_pointer(capsule, b"dltensor")

@@ -285,6 +285,16 @@ def test_scale_add(cuda, rng, count):
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("count", COUNTS)
+def test_scale_by(cuda, reference, rng, count):
+    x, y, scale = normal(rng, count), normal(rng, count), normal(rng, 1)
+    for other in (None, y):
+        got, want = x.copy(), x.copy()
+        cuda.scale_by(got, scale, other)
+        reference.scale_add(want, float(scale[0]), other)
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("count", COUNTS)
 def test_cast(cuda, reference, rng, count, precision):
