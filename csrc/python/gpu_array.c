@@ -53,9 +53,11 @@ int ft_gpu_array_is_contiguous(const ft_gpu_array *a)
     return 1;
 }
 
-/* Whether every number is where a GPU can load it. */
-static int is_aligned(const ft_gpu_array *a)
+/* Whether there is memory, and every number where a GPU can load it. */
+static int is_readable(const ft_gpu_array *a)
 {
+    if (a->data == NULL && a->shape[0] != 0 && a->shape[1] != 0)
+        return 0;
     uintptr_t bits = (uintptr_t)a->data;
     for (int i = 0; i < a->dimensions; i++)
         bits |= (uintptr_t)a->strides[i];
@@ -277,7 +279,7 @@ static PyObject *gpu_array(PyObject *module, PyObject *arguments, PyObject *keyw
     if (a == NULL)
         return NULL;
     int read = read_any(state, object, stream != Py_None, alone, a);
-    if (read > 0 && is_aligned(a))
+    if (read > 0 && is_readable(a))
         return (PyObject *)a;
     Py_DECREF((PyObject *)a);
     /* What cannot be shown so is copied instead, or refused, by whoever comes next. */

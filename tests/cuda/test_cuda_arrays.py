@@ -27,6 +27,7 @@ from ftcore import (
     BertForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
+    _core,
     set_seed,
 )
 from ftcore.modeling import gpu_arrays, torch_bridge
@@ -329,6 +330,95 @@ def test_other_types_and_places_take_the_host_s_path(memory, stream):
     tensors = to_gpu(memory, batch, cuda_tensor)
     tensors["input_ids"] = torch.tensor(batch["input_ids"])
     np.testing.assert_array_equal(model(**tensors).logits.detach().numpy(), want)
+
+
+class Shown:
+    """What shows these attributes."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+
+def interface(**changes):
+    shown = {"shape": (2, 3), "typestr": "<i8", "data": (4096, False), "version": 3}
+    shown.update(changes)
+    return Shown(__cuda_array_interface__=shown)
+
+
+MALFORMED = {
+    "nothing": object(),
+    "no dictionary": Shown(__cuda_array_interface__=7),
+    "an empty dictionary": Shown(__cuda_array_interface__={}),
+    "a list for a shape": interface(shape=[2, 3]),
+    "a shape of text": interface(shape=("2", "3")),
+    "a huge shape": interface(shape=(1 << 70, 1)),
+    "three dimensions": interface(shape=(1, 2, 3)),
+    "strides of another": interface(strides=(8,)),
+    "bytes for a type": interface(typestr=b"<i8"),
+    "complex numbers": interface(typestr="<c8"),
+    "the other order of bytes": interface(typestr=">i8"),
+    "no address": interface(data=("4096", False)),
+    "a huge address": interface(data=(1 << 70, False)),
+    "no memory": interface(data=(0, False)),
+    "an odd address": interface(data=(4097, False)),
+    "a mask": interface(mask=interface()),
+    "a device of text": Shown(__dlpack_device__=lambda: ("2", "0")),
+    "a device without an array": Shown(__dlpack_device__=lambda: (2, 0)),
+    "no capsule": Shown(__dlpack_device__=lambda: (2, 0), __dlpack__=lambda **_: 7),
+}
+
+
+@pytest.mark.parametrize("shown", MALFORMED.values(), ids=MALFORMED)
+def test_what_is_shown_wrongly_is_no_array(shown):
+    for options in ({}, {"alone": True}, {"stream": 1}):
+        assert _core.gpu_array(shown, 0, **options) is None
+    assert _core.gpu_array(interface(), 0, alone=True).shape == (2, 3)
+
+
+def test_an_interruption_is_not_swallowed():
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _core.gpu_array(Shown(__dlpack__=interrupted), 0, stream=1)
+
+
+def test_capsules_of_another_major_version_are_not_read(memory):
+    ids = memory.array(np.ones((2, 3), np.int64))
+    for version, read in ((0, True), (1, True), (2, False)):
+        shown = Shown(
+            __dlpack_device__=lambda: (2, 0),
+            __dlpack__=lambda version=version, **_: cuda_arrays.capsule(ids, version),
+        )
+        assert (_core.gpu_array(shown, 0) is not None) == read
+
+
+def test_the_core_s_arguments_are_checked(memory):
+    core = bert().core
+    ids, loss, logits, flags = (
+        _core.gpu_array(Array(memory, value), 0)
+        for value in (
+            np.ones((2, 3), np.int64),
+            np.zeros((), np.float32),
+            np.zeros((2, 3), np.float32),
+            np.zeros(2, np.int64),
+        )
+    )
+    rest = (None, None, None)
+    with pytest.raises(TypeError, match="input_ids must be a GpuArray of the model's GPU"):
+        core.forward_padded(np.ones((2, 3), np.int64), *rest, None)
+    with pytest.raises(ValueError, match="logits must be 6 float32 numbers in one piece"):
+        core.forward_padded(ids, *rest, None, None, loss)
+    with pytest.raises(ValueError, match="there is no array for the loss"):
+        core.forward_padded(ids, *rest, flags, None, logits)
+    assert core.forward_padded(ids, *rest, flags, loss, logits, keep=True) == ()
+    with pytest.raises(ValueError, match="dlogits must be 6 float32 numbers"):
+        core.backward_from(None, loss)
+    core.backward_from(loss, logits)
+    with pytest.raises(RuntimeError, match="backward needs a forward before it"):
+        core.backward_from(loss, logits)
+    with pytest.raises(TypeError):
+        core.lead("a stream")
 
 
 def test_an_array_of_another_gpu_is_not_read(mock_gpu, memory, stream):
