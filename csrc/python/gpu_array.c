@@ -198,11 +198,16 @@ static int read_dictionary(PyObject *d, ft_gpu_array *a)
         return 0;
     a->data = PyLong_AsVoidPtr(PyTuple_GetItem(data, 0));
     a->read_only = PyObject_IsTrue(PyTuple_GetItem(data, 1));
-    if (stream != NULL && PyLong_Check(stream)) {
+    int has_stream = stream != NULL && PyLong_Check(stream);
+    if (has_stream)
+        PyLong_AsVoidPtr(stream);
+    if (PyErr_Occurred())
+        return 0;
+    if (has_stream) {
         Py_DECREF(a->stream);
         a->stream = Py_NewRef(stream);
     }
-    return !PyErr_Occurred();
+    return 1;
 }
 
 static int read_interface(PyObject *object, ft_gpu_array *a)

@@ -361,6 +361,7 @@ MALFORMED = {
     "a huge address": interface(data=(1 << 70, False)),
     "no memory": interface(data=(0, False)),
     "an odd address": interface(data=(4097, False)),
+    "a huge stream": interface(stream=1 << 70),
     "a mask": interface(mask=interface()),
     "a device of text": Shown(__dlpack_device__=lambda: ("2", "0")),
     "a device without an array": Shown(__dlpack_device__=lambda: (2, 0)),
