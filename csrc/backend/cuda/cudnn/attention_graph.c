@@ -236,7 +236,13 @@ static ft_cudnn_tensor row_sums(builder *b, ft_cudnn_tensor dout)
     const ft_cudnn_attention_shape *s = b->shape;
     ft_cudnn_graph *g = b->graph;
     ft_cudnn_tensor out = out_rows(b, FT_ATTENTION_OUT);
-    ft_cudnn_tensor products = rows(b, 0, CUDNN_DATA_FLOAT, (int64_t)s->heads * s->head_dim, NULL);
+    int64_t row = (int64_t)s->heads * s->head_dim, head = (int64_t)s->length * s->head_dim;
+    /* Virtual, so these strides, which NVIDIA's frontend gives it, place nothing. */
+    ft_cudnn_tensor products = ft_cudnn_tensor_add(
+        g, &(ft_cudnn_tensor_form){.type = CUDNN_DATA_FLOAT,
+                                   .rank = 4,
+                                   .sizes = {s->sequences, s->heads, s->length, s->head_dim},
+                                   .strides = {s->length * row, head, row, 1}});
     ft_cudnn_tensor sums = per_query(b, 0), scaled = per_query(b, FT_ATTENTION_ROW_SUMS);
     ft_cudnn_pointwise(g, CUDNN_POINTWISE_MUL, dout, out, products);
     ft_cudnn_reduce(g, CUDNN_REDUCE_TENSOR_ADD, products, sums);
@@ -251,8 +257,8 @@ static ft_cudnn_tensor probabilities_again(builder *b, ft_cudnn_tensor q, ft_cud
     ft_cudnn_multiply(b->graph, q, k, x,
                       &(ft_cudnn_extent){.rows = b->q_lengths, .columns = b->kv_lengths});
     x = apply(b, CUDNN_POINTWISE_MUL, x, b->scale);
-    x = apply(b, CUDNN_POINTWISE_SUB, x, per_query(b, FT_ATTENTION_STATISTICS));
     x = mask_padding(b, x);
+    x = apply(b, CUDNN_POINTWISE_SUB, x, per_query(b, FT_ATTENTION_STATISTICS));
     return apply(b, CUDNN_POINTWISE_EXP, x, NULL);
 }
 
