@@ -210,10 +210,13 @@ typedef struct run {
     ft_cudnn_call call;
 } run;
 
+/* Offsets are of 32 bits; where rows are dense, theirs are cuDNN's own affair. */
 static bool is_ragged(const ft_cuda *cuda, const ft_attention *a)
 {
     int32_t columns = a->heads * a->head_dim;
-    return ft_cudnn_attends_ragged(cuda->capability, cuda->cudnn->library.version,
+    int64_t widest = a->q_stride > a->kv_stride ? a->q_stride : a->kv_stride;
+    return a->layout->rows * widest <= INT32_MAX &&
+           ft_cudnn_attends_ragged(cuda->capability, cuda->cudnn->library.version,
                                    a->q_stride != columns || a->kv_stride != columns);
 }
 
