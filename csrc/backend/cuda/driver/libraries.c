@@ -22,8 +22,8 @@ static size_t folder_count;
 static ft_cuda_library found[FT_CUDA_LIBRARY_COUNT];
 
 /* Where libraries lie that the system's loader may not know of. */
-static const char *const SYSTEM_FOLDERS[] = {"/usr/local/cuda/lib64", "/usr/lib64-nvidia",
-                                             "/usr/lib/wsl/lib"};
+static const char *const SYSTEM_FOLDERS[] = {"/usr/local/cuda/lib64", "/usr/local/nvidia/lib64",
+                                             "/usr/lib64-nvidia", "/usr/lib/wsl/lib"};
 
 static void free_folders(char **list, size_t count)
 {
