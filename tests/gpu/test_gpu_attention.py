@@ -42,9 +42,11 @@ def attention(request, cuda):
             out, _ = cuda.attention_forward(down(q), down(k), down(v), cu, HEADS, dropout=dropout)
             return up(out)
 
-        def backward(self, dout, q, k, v, dropout):
+        def backward(self, dout, q, k, v, dropout, change=lambda state: None):
+            """change(state) is made to what forward keeps."""
             arrays = [down(x) for x in (q, k, v)]
             out, state = cuda.attention_forward(*arrays, cu, HEADS, dropout=dropout)
+            change(state)
             found = cuda.attention_backward(
                 down(dout), *arrays, state, cu, HEADS, dropout=dropout, out=out
             )
@@ -111,3 +113,22 @@ def test_forward_and_backward_have_one_mask(attention):
             np.testing.assert_array_equal(dq[first:last, columns] * scale > -0.5, forward)
             np.testing.assert_array_equal(dk[first:last, columns].T * scale > -0.5, forward)
             assert 0.5 < forward.mean() <= 1
+
+
+def test_statistics_behind_a_sequence_do_not_matter(attention):
+    """cuDNN's are kept of all rows of a bucket, in memory that held something else before."""
+    length = -(-max(LENGTHS) // 64) * 64
+
+    def spoil(state):
+        if state.ndim == 2:
+            pytest.skip("this attention is not cuDNN's")
+        count = len(LENGTHS) * HEADS * length
+        statistics = state[:count].reshape(len(LENGTHS), HEADS, length)
+        for of_sequence, own in zip(statistics, LENGTHS, strict=True):
+            of_sequence[:, own:] = -1e30  # exp(score + 1e30) would be infinity
+
+    *inputs, dout = operands()
+    want = attention.backward(dout, *inputs, key(4))
+    got = attention.backward(dout, *inputs, key(4), spoil)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_array_equal(one, other)
