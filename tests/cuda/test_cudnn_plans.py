@@ -1,6 +1,7 @@
 """Which of cuDNN's proposals a plan is built of, on the mock GPU and the mock cuDNN."""
 
 import gc
+import re
 
 import numpy as np
 import pytest
@@ -62,3 +63,43 @@ def test_nothing_is_left_behind_by_a_failure(gpu, mock_cudnn):
     with pytest.raises(RuntimeError, match="cuDNN 9.28.1"):
         attend(gpu("A100"))
     assert mock_cudnn.library.mock_alive(b"descriptor") == 0
+
+
+KINDS = ["matmul", "pointwise", "reduction", "reshape", "rng"]
+MODES = {
+    "pointwise": {0: "add", 1: "mul", 6: "div", 9: "sub", 13: "exp", 15: "log", 21: "identity"}
+    | {304: "less", 400: "and", 501: "index", 601: "select"},
+    "reduction": {0: "sum", 3: "max"},
+}
+MASK = "index index less less and select"
+GRAPHS = {  # in NVIDIA's frontend's order, which is the one that cuDNN is tested with
+    "forward": f"matmul mul {MASK} max sub exp sum log add div rng mul mul matmul",
+    "backward": f"rng mul sum mul matmul mul {MASK} sub exp mul mul reshape matmul "
+    "matmul mul sub mul mul mul reshape matmul reshape matmul identity",
+}
+
+
+def steps_of(plan):
+    """The operations of the graph that a plan of the mock's was made of, in their order."""
+    program = re.search(rb'"program" *: *"([^"]*)"', plan.read_bytes())[1]
+    numbers = iter([int(float(number)) for number in program.split()[1:]])  # behind a checksum
+
+    def take(count):
+        return [next(numbers) for _ in range(count)]
+
+    for _ in range(*take(1)):  # tensors: id, type, rank, sizes, strides, four more
+        _, _, rank = take(3)
+        take(2 * rank + 4)
+    for _ in range(*take(1)):
+        kind, mode, *_ = take(13)
+        yield MODES.get(KINDS[kind], {}).get(mode, KINDS[kind])
+
+
+def test_graphs_are_in_the_order_of_nvidias_frontend(gpu, tmp_path):
+    backend, dropout = gpu("H100"), (0.1, 1, 2, 0, 3)
+    q, k, v, dout = np.ones((4, 8, 16), np.float16)
+    call = (q, k, v, np.array([0, 3, 8], np.int32), 2)
+    out, state = backend.attention_forward(*call, dropout=dropout)
+    backend.attention_backward(dout, *call[:3], state, *call[3:], dropout=dropout, out=out)
+    found = {" ".join(steps_of(plan)) for plan in tmp_path.glob("plans-*")}
+    assert found == set(GRAPHS.values())
