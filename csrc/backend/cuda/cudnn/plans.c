@@ -57,28 +57,35 @@ static ft_status no_engine(const ft_cudnn_library *library)
                     ft_cudnn_reason(message));
 }
 
-/* A plan of this configuration; or, where text is not NULL, the one that it describes. */
+/* What a plan that is loaded runs on; a configuration has that from the heuristics. */
+static ft_status set_device(const ft_cudnn_target *target, ft_cudnn_descriptor descriptor)
+{
+    if (target->handle != NULL)
+        return set_plan(target, descriptor, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
+                        &target->handle);
+    return set_plan(target, descriptor, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
+                    CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &target->device_properties);
+}
+
+/* A plan of this configuration; or, where text is not NULL, the one that it describes. What is set,
+ * and in which order, is what NVIDIA's frontend sets. */
 static ft_status make_plan(const ft_cudnn_target *target, ft_cudnn_descriptor configuration,
                            const char *text, size_t length, ft_cudnn_plan *out)
 {
     const ft_cudnn_functions *f = &target->library->functions;
     ft_cudnn_descriptor d = NULL;
+    ft_status status;
     FT_FORWARD(ft_cudnn_check(
         target->library, f->BackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &d),
         "a plan"));
-    ft_status status = FT_OK;
-    if (target->handle != NULL)
-        status = set_plan(target, d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
-                          &target->handle);
-    else if (text != NULL) /* a configuration has its device from the heuristics */
-        status = set_plan(target, d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
-                          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &target->device_properties);
-    if (status == FT_OK && text != NULL)
-        status = set_plan(target, d, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                          (int64_t)length, text);
-    else if (status == FT_OK)
+    if (text == NULL)
         status = set_plan(target, d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
                           CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &configuration);
+    else
+        status = set_plan(target, d, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                          (int64_t)length, text);
+    if (status == FT_OK && text != NULL)
+        status = set_device(target, d);
     if (status == FT_OK)
         status = finish_plan(target, d, out);
     if (status != FT_OK)
@@ -91,11 +98,11 @@ static ft_status make_plan(const ft_cudnn_target *target, ft_cudnn_descriptor co
 static ft_cudnn_descriptor finish_graph(const ft_cudnn_target *target, ft_cudnn_graph *g)
 {
     ft_cudnn_descriptor graph = ft_cudnn_descriptor_add(g, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    ft_cudnn_set(g, graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                 g->operation_count, g->operations);
     if (target->handle != NULL)
         ft_cudnn_set(g, graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1,
                      &target->handle);
-    ft_cudnn_set(g, graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                 g->operation_count, g->operations);
     ft_cudnn_finalize(g, graph, "an operation graph");
     return graph;
 }
