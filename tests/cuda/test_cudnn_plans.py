@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from cuda_support import build
 
 
 @pytest.fixture(autouse=True)
@@ -79,10 +80,17 @@ GRAPHS = {  # in NVIDIA's frontend's order, which is the one that cuDNN is teste
 }
 
 
+CHECKSUMS = (2, {3107633252680728289, 11265247030289845591})
+
+
+def program_of(plan):
+    """What a plan of the mock's carries out: numbers, behind their checksum."""
+    return re.search(rb'"program" *: *"([^"]*)"', plan.read_bytes())[1].split()
+
+
 def steps_of(plan):
-    """The operations of the graph that a plan of the mock's was made of, in their order."""
-    program = re.search(rb'"program" *: *"([^"]*)"', plan.read_bytes())[1]
-    numbers = iter([int(float(number)) for number in program.split()[1:]])  # behind a checksum
+    """The operations of the graph that a plan was made of, in their order."""
+    numbers = iter([int(float(number)) for number in program_of(plan)[1:]])
 
     def take(count):
         return [next(numbers) for _ in range(count)]
@@ -95,11 +103,23 @@ def steps_of(plan):
         yield MODES.get(KINDS[kind], {}).get(mode, KINDS[kind])
 
 
-def test_graphs_are_in_the_order_of_nvidias_frontend(gpu, tmp_path):
+@pytest.fixture
+def plans(gpu, tmp_path):
+    """Those of attention with dropout on packed rows, forward and backward."""
     backend, dropout = gpu("H100"), (0.1, 1, 2, 0, 3)
     q, k, v, dout = np.ones((4, 8, 16), np.float16)
     call = (q, k, v, np.array([0, 3, 8], np.int32), 2)
     out, state = backend.attention_forward(*call, dropout=dropout)
     backend.attention_backward(dout, *call[:3], state, *call[3:], dropout=dropout, out=out)
-    found = {" ".join(steps_of(plan)) for plan in tmp_path.glob("plans-*")}
-    assert found == set(GRAPHS.values())
+    return list(tmp_path.glob("plans-*"))
+
+
+def test_graphs_are_in_the_order_of_nvidias_frontend(plans):
+    assert {" ".join(steps_of(plan)) for plan in plans} == set(GRAPHS.values())
+
+
+def test_graphs_that_change_have_another_number(plans):
+    """Where this fails, raise the number: plans that users have on disk are of other graphs."""
+    header = (build.CSRC / "backend/cuda/cudnn/attention_graph.h").read_text()
+    number = int(re.search(r"FT_CUDNN_ATTENTION_GRAPHS = (\d+)", header)[1])
+    assert (number, {int(program_of(plan)[0]) for plan in plans}) == CHECKSUMS

@@ -17,6 +17,10 @@ typedef struct ft_cudnn_attention_shape {
     float dropout;               /* p; 0: none */
 } ft_cudnn_attention_shape;
 
+/* Which graphs these are: to be raised with every change of them or of the ids, so that no plan on
+ * disk is taken for another. */
+enum { FT_CUDNN_ATTENTION_GRAPHS = 2 };
+
 /* The tensors' ids. */
 enum {
     FT_ATTENTION_Q = 1,

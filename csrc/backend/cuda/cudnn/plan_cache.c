@@ -46,7 +46,9 @@ static ft_status build(const ft_cudnn_target *target, const ft_cudnn_attention_s
 static ft_status load_or_build(const ft_cudnn_plan_cache *cache,
                                const ft_cudnn_attention_shape *shape, ft_cudnn_plan *out)
 {
+    const int32_t graphs = FT_CUDNN_ATTENTION_GRAPHS;
     ft_sha256 hash = cache->device;
+    ft_sha256_add(&hash, &graphs, sizeof graphs);
     ft_sha256_add(&hash, shape, sizeof *shape);
     ft_digest digest = ft_sha256_finish(&hash);
     void *stored = NULL;
