@@ -114,6 +114,11 @@ class Mock:
     def calls(self, function):
         return self.library.mock_calls(function.encode())
 
+    def time(self, function):
+        """When the function was last called, by a clock that all mocks have."""
+        self.library.mock_time.restype = ctypes.c_longlong
+        return self.library.mock_time(function.encode())
+
     def reset(self):
         self.library.mock_reset()
 

@@ -107,6 +107,21 @@ def test_batches_of_other_shapes_are_other_tapes(driver):
     assert driver.alive("executable") == 3
 
 
+def test_graphs_go_before_the_kernels_that_are_in_them(driver, mock_cublaslt, mock_cudnn):
+    core = model()
+    core.precision = "float16"
+    for number in range(1, 4):
+        step(core, number)
+    assert driver.alive("executable") > 0
+    del core
+    gc.collect()
+    gone = driver.time("cuGraphExecDestroy")
+    assert 0 < gone < mock_cudnn.time("cudnnBackendDestroyDescriptor")
+    assert gone < mock_cudnn.time("cudnnDestroy")
+    assert gone < mock_cublaslt.time("cublasLtDestroy")
+    assert gone < driver.time("cuModuleUnload")
+
+
 def test_two_models_take_turns(driver):
     """Each has streams, a tape and kernels of its own, and the device's one context."""
     one, other, alone = model(), model(), model()

@@ -31,8 +31,10 @@ static void cuda_destroy(ft_backend *backend)
 {
     ft_cuda *cuda = ft_cuda_of(backend);
     if (cuda->context != NULL && ft_cuda_enter(cuda) == FT_OK) {
-        if (cuda->tape != NULL)
+        if (cuda->tape != NULL) {
             ft_cuda_synchronize(cuda);
+            ft_cuda_tape_forget(cuda, cuda->tape);
+        }
         if (cuda->cudnn != NULL)
             ft_cudnn_destroy(cuda->cudnn);
         if (cuda->cublaslt != NULL)

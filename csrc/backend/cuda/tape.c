@@ -68,11 +68,16 @@ static void free_retired(ft_cuda *cuda, ft_cuda_tape *t)
     t->retired_count = 0;
 }
 
+void ft_cuda_tape_forget(ft_cuda *cuda, ft_cuda_tape *t)
+{
+    ft_cuda_graphs_destroy(cuda, &t->graphs);
+}
+
 void ft_cuda_tape_destroy(ft_cuda *cuda, ft_cuda_tape *t)
 {
     if (t == NULL)
         return;
-    ft_cuda_graphs_destroy(cuda, &t->graphs);
+    ft_cuda_tape_forget(cuda, t);
     ft_cuda_variables_destroy(cuda, &t->variables);
     free_retired(cuda, t);
     if (t->scratch != NULL)

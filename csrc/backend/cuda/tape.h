@@ -10,6 +10,9 @@
 ft_status ft_cuda_tape_create(ft_cuda *, ft_cuda_tape **out);
 void ft_cuda_tape_destroy(ft_cuda *, ft_cuda_tape *);
 
+/* Lets go of the graphs, which must not outlive the libraries' kernels that are in them. */
+void ft_cuda_tape_forget(ft_cuda *, ft_cuda_tape *);
+
 /* At the start of each operation: submits what has become long. Within an operation nothing does,
  * because its variables would be overwritten. */
 ft_status ft_cuda_begin(ft_cuda *);

@@ -1,5 +1,6 @@
 #include "hooks.h"
 
+#include <chrono>
 #include <map>
 
 #include "mock.h"
@@ -14,6 +15,7 @@ struct Failure {
 };
 
 static std::map<std::string, int> counts;
+static std::map<std::string, long long> times;
 static std::map<std::string, Failure> failures;
 
 /* Functions are named as programs call them: cuMemAlloc is cuMemAlloc_v2. */
@@ -29,6 +31,7 @@ int called(const char *function)
 {
     std::string name = plain(function);
     counts[name]++;
+    times[name] = std::chrono::steady_clock::now().time_since_epoch().count();
     auto failure = failures.find(name);
     if (failure == failures.end() || --failure->second.calls_left > 0)
         return 0;
@@ -40,6 +43,7 @@ int called(const char *function)
 void reset()
 {
     counts.clear();
+    times.clear();
     failures.clear();
 }
 
@@ -49,6 +53,12 @@ FT_EXPORT void mock_fail(const char *function, int nth, int code)
 {
     std::lock_guard<std::recursive_mutex> held(hooks::lock);
     hooks::failures[hooks::plain(function)] = {nth, code};
+}
+
+FT_EXPORT long long mock_time(const char *function)
+{
+    std::lock_guard<std::recursive_mutex> held(hooks::lock);
+    return hooks::times[hooks::plain(function)];
 }
 
 FT_EXPORT int mock_calls(const char *function)

@@ -13,6 +13,8 @@ extern "C" {
 /* The nth next call of the function (1: the next) does nothing but return the code. */
 void mock_fail(const char *function, int nth, int code);
 int mock_calls(const char *function); /* since the last reset */
+/* When the function was last called since then, by a clock that all libraries have; 0: not. */
+long long mock_time(const char *function);
 /* Forgets counts, failures to come and messages. In libcuda.so.1 also: what failed before, the
  * order of threads, and the GPUs: there are none. Memory, streams and so on stay. */
 void mock_reset(void);
