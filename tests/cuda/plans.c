@@ -120,10 +120,10 @@ static const char *name_of(int32_t precision)
     return precision == FT_FLOAT16 ? "float16" : "bfloat16";
 }
 
-/* Forward and backward. Ragged over the thirds of one matrix; dense over a matrix each. */
-static void attention(const model *of, int32_t precision, bool ragged, float dropout)
+/* Forward and backward. Together: q, k and v are the thirds of one matrix; else a matrix each. */
+static void attention(const model *of, int32_t precision, bool ragged, bool together, float dropout)
 {
-    int32_t stride = (ragged ? 3 : 1) * of->hidden;
+    int32_t stride = (together ? 3 : 1) * of->hidden;
     for (int32_t backward = 0; backward < 2; backward++) {
         ft_cudnn_attention_shape s = {.precision = precision,
                                       .backward = backward,
@@ -136,9 +136,9 @@ static void attention(const model *of, int32_t precision, bool ragged, float dro
                                       .kv_stride = stride,
                                       .dropout = dropout};
         char name[128];
-        snprintf(name, sizeof name, "%s %s attention %s %s%s", of->name, name_of(precision),
+        snprintf(name, sizeof name, "%s %s attention %s %s%s%s", of->name, name_of(precision),
                  ragged ? "ragged" : "dense", backward ? "backward" : "forward",
-                 dropout > 0 ? " with dropout" : "");
+                 together ? "" : " apart", dropout > 0 ? " with dropout" : "");
         ft_cudnn_graph graph;
         ft_cudnn_graph_start(&graph, &library);
         ft_cudnn_attention_graph(&graph, &s);
@@ -153,12 +153,13 @@ static void all(void)
 {
     int32_t first = capability < 80 ? FT_FLOAT16 : FT_BFLOAT16;
     bool ragged = ft_cudnn_attends_ragged(capability, library.version, true);
-    attention(&BERT, first, false, 0.1f);
+    attention(&BERT, first, false, true, 0.1f);
     if (ft_cudnn_attends(capability)) {
         if (ragged)
-            attention(&BERT, first, true, 0.1f);
-        attention(&BERT, first, ragged, 0.0f);
-        attention(&MINILM, FT_FLOAT16, ragged, 0.1f);
+            attention(&BERT, first, true, true, 0.1f);
+        bool ragged_apart = ft_cudnn_attends_ragged(capability, library.version, false);
+        attention(&BERT, first, ragged_apart, false, 0.0f);
+        attention(&MINILM, FT_FLOAT16, ragged, true, 0.1f);
     }
 }
 
