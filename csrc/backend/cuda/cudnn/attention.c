@@ -14,8 +14,8 @@ enum {
 
 /* ---- what is taken ---- */
 
-/* A GPU whose like was not tried is asked, with the least of such operands, forward and backward.
- */
+/* Of a GPU newer than Hopper cuDNN is asked, with the least of such operands, forward and backward:
+ * NVRTC, by which it compiles, may be too old for it. */
 static bool has_plans(const ft_cuda *cuda, const ft_attention *a)
 {
     if (ft_cudnn_attends_surely(cuda->capability))

@@ -12,9 +12,6 @@ bool ft_cudnn_attends_surely(int capability)
     case 86:
     case 89:
     case 90:
-    case 100:
-    case 103:
-    case 120:
         return true;
     default:
         return false;
