@@ -219,6 +219,13 @@ def test_equal_steps_are_replayed_as_graphs(mock_gpu):
     assert core.take_results()[0] == pytest.approx(reference.take_results()[0], rel=1e-4)
 
 
+def test_a_backward_s_sums_are_finished_together(mock_gpu):
+    core = make_core("cuda")
+    before = mock_gpu.launches("ft_add_partials_f32")
+    train(core, 1, batches=2)
+    assert mock_gpu.launches("ft_add_partials_f32") == before + 2
+
+
 def test_products_of_16_bits_are_replayed_with_them(mock_gpu, mock_cublaslt):
     core, reference = make_core("cuda"), make_core("reference")
     core.precision = reference.precision = "bfloat16"

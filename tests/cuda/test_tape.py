@@ -12,11 +12,12 @@ from cuda_support import build
 CUDA = build.CSRC / "backend" / "cuda"
 SOURCES = [
     build.MOCK.parent / "tape.c",
-    *[CUDA / f"{name}.c" for name in ("tape", "variables", "graphs")],
+    *[CUDA / f"{name}.c" for name in ("tape", "variables", "graphs", "sums")],
     *sorted((CUDA / "driver").glob("*.c")),
     *[build.CSRC / "common" / f"{name}.c" for name in ("memory", "status", "sha256")],
 ]
 CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+ANY, BACKWARD = 0, 1  # ft_cuda_kind
 OK, MEMORY, RUNTIME = 0, 1, 7
 
 
@@ -40,6 +41,10 @@ class TapeError(RuntimeError):
     def __init__(self, status, text):
         super().__init__(text)
         self.status = status
+
+
+class Sum(ctypes.Structure):
+    _fields_ = [("out", ctypes.c_void_p), ("columns", ctypes.c_int32)]
 
 
 class Tape:
@@ -94,6 +99,27 @@ class Tape:
         address = ctypes.c_void_p()
         self.do("ft_cuda_scratch", ctypes.c_size_t(size), ctypes.byref(address))
         return address.value
+
+    def begin(self, kind=ANY):
+        self.do("ft_cuda_begin", kind)
+
+    def sum_later(self, parts, outs, accumulate=False):
+        """Puts off sums of the parts' columns, which are shared out among the outs: addresses and
+        how many columns each has."""
+        sums = (Sum * len(outs))(*outs)
+        address = ctypes.c_void_p()
+        rest = len(outs), ctypes.c_bool(accumulate), ctypes.byref(address)
+        self.do("ft_cuda_sum_later", ctypes.c_uint32(len(parts)), sums, *rest)
+        data = np.float32(parts).tobytes()
+
+        def fill(given):
+            ctypes.memmove(address, given, len(data))
+            return OK
+
+        self.call(fill, data)
+
+    def floats(self, address, count):
+        return np.frombuffer(self.download(address, 4 * count), np.float32)
 
     def call(self, function, data):
         """function(address of the data) is called when the tape is played; it returns a status."""
@@ -248,11 +274,11 @@ def test_variables_keep_their_places_until_the_submit(tape, memory):
 def test_a_tape_that_is_long_is_submitted_between_operations(tape, memory):
     calls = []
     for _ in range(1 << 15):
-        tape.do("ft_cuda_begin")
+        tape.begin()
         tape.zero(memory, 1)
     tape.call(lambda data: calls.append(1) or OK, b"")
     assert calls == []
-    tape.do("ft_cuda_begin")
+    tape.begin()
     assert calls == [1]
 
 
@@ -268,6 +294,52 @@ def test_scratch_that_grows_leaves_what_is_recorded_its_memory(tape, memory):
     assert tape.download(large, 5) == b"large"
     assert tape.driver.alive("memory") == 1 + 1 + 1
     assert copied
+
+
+# ---- sums that are put off
+
+
+def test_sums_that_wait_are_made_by_one_kernel(tape, memory):
+    parts = np.random.default_rng(0).integers(-100, 100, (70, 150))
+    launched = tape.driver.launches("ft_add_partials_f32")
+    tape.sum_later(parts[:, :33], [(memory, 33)])
+    tape.begin(BACKWARD)
+    tape.sum_later(parts[:9, :110], [(memory + 1000, 100), (memory + 2000, 10)])
+    tape.begin(ANY)
+    np.testing.assert_array_equal(tape.floats(memory, 33), parts[:, :33].sum(0))
+    np.testing.assert_array_equal(tape.floats(memory + 1000, 100), parts[:9, :100].sum(0))
+    np.testing.assert_array_equal(tape.floats(memory + 2000, 10), parts[:9, 100:110].sum(0))
+    assert tape.driver.launches("ft_add_partials_f32") == launched + 1
+
+
+def test_sums_of_no_parts_are_zeros(tape, memory):
+    tape.upload(memory, np.float32([1, 2, 3]).tobytes())
+    tape.sum_later(np.zeros((0, 2)), [(memory, 2)])
+    np.testing.assert_array_equal(tape.floats(memory, 3), [0, 0, 3])
+
+
+def test_sums_that_go_to_the_same_place_are_made_in_order(tape, memory):
+    tape.sum_later([[1, 2], [3, 4]], [(memory, 2)])
+    for _ in range(2):
+        tape.sum_later([[10, 20]], [(memory, 2)], accumulate=True)
+    np.testing.assert_array_equal(tape.floats(memory, 2), [24, 46])
+
+
+@pytest.mark.parametrize("rows", [20, 40])
+def test_sums_that_wait_have_as_much_memory_as_they_need(tape, memory, rows):
+    """16 MiB, or what one of them needs."""
+    parts = np.random.default_rng(0).integers(-9, 9, (rows, 120_000))
+    for i in range(3):
+        tape.sum_later(parts + i, [(memory + 480_000 * i, 120_000)])
+    for i in range(3):
+        got = tape.floats(memory + 480_000 * i, 120_000)
+        np.testing.assert_array_equal(got, (parts + i).sum(0))
+
+
+def test_more_sums_than_may_wait(tape, memory):
+    for i in range(600):
+        tape.sum_later([[i], [i]], [(memory + 4 * i, 1)])
+    np.testing.assert_array_equal(tape.floats(memory, 600), 2 * np.arange(600))
 
 
 # ---- what comes again is a graph

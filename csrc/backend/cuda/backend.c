@@ -154,82 +154,89 @@ static void cuda_release(ft_backend *backend, void *memory)
 
 /* ---- operations, within the context ---- */
 
-static ft_status enter_operation(ft_cuda *cuda)
+static ft_status enter_operation(ft_cuda *cuda, ft_cuda_kind kind)
 {
     FT_FORWARD(ft_cuda_enter(cuda));
-    ft_status status = ft_cuda_begin(cuda);
+    ft_status status = ft_cuda_begin(cuda, kind);
     if (status != FT_OK)
         ft_cuda_leave(cuda);
     return status;
 }
 
-#define WITHIN(name, parameters, call)                                                             \
+#define WITHIN(name, kind, parameters, call)                                                       \
     static ft_status name parameters                                                               \
     {                                                                                              \
         ft_cuda *cuda = ft_cuda_of(b);                                                             \
-        FT_FORWARD(enter_operation(cuda));                                                         \
+        FT_FORWARD(enter_operation(cuda, FT_CUDA_##kind));                                         \
         ft_status status = call;                                                                   \
         ft_cuda_leave(cuda);                                                                       \
         return status;                                                                             \
     }
 
-WITHIN(cuda_submit, (ft_backend * b), ft_cuda_submit(cuda))
-WITHIN(cuda_synchronize, (ft_backend * b), ft_cuda_synchronize(cuda))
-WITHIN(cuda_allocate, (ft_backend * b, size_t bytes, void **out), allocate(cuda, bytes, out))
-WITHIN(cuda_upload, (ft_backend * b, void *to, const void *from, size_t bytes),
+WITHIN(cuda_submit, ANY, (ft_backend * b), ft_cuda_submit(cuda))
+WITHIN(cuda_synchronize, ANY, (ft_backend * b), ft_cuda_synchronize(cuda))
+WITHIN(cuda_allocate, ANY, (ft_backend * b, size_t bytes, void **out), allocate(cuda, bytes, out))
+WITHIN(cuda_upload, ANY, (ft_backend * b, void *to, const void *from, size_t bytes),
        ft_cuda_upload(cuda, to, from, bytes))
-WITHIN(cuda_download, (ft_backend * b, void *to, const void *from, size_t bytes),
+WITHIN(cuda_download, ANY, (ft_backend * b, void *to, const void *from, size_t bytes),
        ft_cuda_download(cuda, to, from, bytes))
-WITHIN(cuda_zero, (ft_backend * b, void *memory, size_t bytes), ft_cuda_zero(cuda, memory, bytes))
-WITHIN(cuda_copy, (ft_backend * b, void *to, const void *from, size_t bytes),
+WITHIN(cuda_zero, ANY, (ft_backend * b, void *memory, size_t bytes),
+       ft_cuda_zero(cuda, memory, bytes))
+WITHIN(cuda_copy, ANY, (ft_backend * b, void *to, const void *from, size_t bytes),
        ft_cuda_copy(b, to, from, bytes))
-WITHIN(cuda_follow, (ft_backend * b, void *stream), ft_cuda_follow(cuda, stream))
-WITHIN(cuda_lead, (ft_backend * b, void *stream), ft_cuda_lead(cuda, stream))
-WITHIN(padded_lengths, (ft_backend * b, const ft_padded_arrays *p, int32_t *lengths),
+WITHIN(cuda_follow, ANY, (ft_backend * b, void *stream), ft_cuda_follow(cuda, stream))
+WITHIN(cuda_lead, ANY, (ft_backend * b, void *stream), ft_cuda_lead(cuda, stream))
+WITHIN(padded_lengths, ANY, (ft_backend * b, const ft_padded_arrays *p, int32_t *lengths),
        ft_cuda_padded_lengths(b, p, lengths))
-WITHIN(pack, (ft_backend * b, const ft_padded_arrays *p, const ft_packed_arrays *to),
+WITHIN(pack, ANY, (ft_backend * b, const ft_padded_arrays *p, const ft_packed_arrays *to),
        ft_cuda_pack(b, p, to))
-WITHIN(embedding_forward, (ft_backend * b, const ft_embedding *e), ft_cuda_embedding_forward(b, e))
-WITHIN(embedding_backward, (ft_backend * b, const ft_embedding *e, const ft_embedding_gradient *g),
+WITHIN(embedding_forward, ANY, (ft_backend * b, const ft_embedding *e),
+       ft_cuda_embedding_forward(b, e))
+WITHIN(embedding_backward, BACKWARD,
+       (ft_backend * b, const ft_embedding *e, const ft_embedding_gradient *g),
        ft_cuda_embedding_backward(b, e, g))
-WITHIN(linear_forward, (ft_backend * b, const ft_linear *l), ft_cuda_linear_forward(b, l))
-WITHIN(linear_backward, (ft_backend * b, const ft_linear_gradient *g),
+WITHIN(linear_forward, ANY, (ft_backend * b, const ft_linear *l), ft_cuda_linear_forward(b, l))
+WITHIN(linear_backward, BACKWARD, (ft_backend * b, const ft_linear_gradient *g),
        ft_cuda_linear_backward(b, g))
-WITHIN(attention_forward, (ft_backend * b, const ft_attention *a), ft_cuda_attention_forward(b, a))
-WITHIN(attention_backward, (ft_backend * b, const ft_attention *a, const ft_attention_gradient *g),
+WITHIN(attention_forward, ANY, (ft_backend * b, const ft_attention *a),
+       ft_cuda_attention_forward(b, a))
+WITHIN(attention_backward, BACKWARD,
+       (ft_backend * b, const ft_attention *a, const ft_attention_gradient *g),
        ft_cuda_attention_backward(b, a, g))
-WITHIN(residual_norm_forward, (ft_backend * b, const ft_residual_norm *n),
+WITHIN(residual_norm_forward, ANY, (ft_backend * b, const ft_residual_norm *n),
        ft_cuda_residual_norm_forward(b, n))
-WITHIN(residual_norm_backward,
+WITHIN(residual_norm_backward, BACKWARD,
        (ft_backend * b, const ft_residual_norm *n, const ft_residual_norm_gradient *g),
        ft_cuda_residual_norm_backward(b, n, g))
-WITHIN(first_rows_gather,
+WITHIN(first_rows_gather, ANY,
        (ft_backend * b, const ft_layout *l, ft_precision precision, int32_t hidden, const void *x,
         void *first),
        ft_cuda_first_rows_gather(b, l, precision, hidden, x, first))
-WITHIN(first_rows_scatter,
+WITHIN(first_rows_scatter, BACKWARD,
        (ft_backend * b, const ft_layout *l, int32_t hidden, const float *dfirst, float *dx),
        ft_cuda_first_rows_scatter(b, l, hidden, dfirst, dx))
-WITHIN(dropout, (ft_backend * b, const ft_dropout *d, size_t count, const float *x, float *y),
+WITHIN(dropout, BACKWARD,
+       (ft_backend * b, const ft_dropout *d, size_t count, const float *x, float *y),
        ft_cuda_dropout_forward(b, d, count, x, y))
-WITHIN(loss, (ft_backend * b, const ft_loss *l), ft_cuda_loss(b, l))
-WITHIN(scale_add, (ft_backend * b, size_t count, float scale, const float *y, float *x),
+WITHIN(loss, ANY, (ft_backend * b, const ft_loss *l), ft_cuda_loss(b, l))
+WITHIN(scale_add, ANY, (ft_backend * b, size_t count, float scale, const float *y, float *x),
        ft_cuda_scale_add(b, count, scale, y, x))
-WITHIN(scale_by, (ft_backend * b, size_t count, const float *scale, const float *y, float *x),
+WITHIN(scale_by, ANY, (ft_backend * b, size_t count, const float *scale, const float *y, float *x),
        ft_cuda_scale_by(b, count, scale, y, x))
-WITHIN(sum_of_squares, (ft_backend * b, const float *x, size_t count, ft_rows rows, double *out),
+WITHIN(sum_of_squares, ANY,
+       (ft_backend * b, const float *x, size_t count, ft_rows rows, double *out),
        ft_cuda_sum_of_squares(b, x, count, rows, out))
-WITHIN(clip,
+WITHIN(clip, ANY,
        (ft_backend * b, const double *squares, int32_t count, float loss_scale, float max_norm,
         float *norm_and_scale),
        ft_cuda_clip(b, squares, count, loss_scale, max_norm, norm_and_scale))
-WITHIN(adamw, (ft_backend * b, const ft_adamw *how, const ft_adamw_operands *o),
+WITHIN(adamw, ANY, (ft_backend * b, const ft_adamw *how, const ft_adamw_operands *o),
        ft_cuda_adamw(b, how, o))
-WITHIN(cast, (ft_backend * b, ft_precision precision, size_t count, const float *x, void *y),
+WITHIN(cast, ANY, (ft_backend * b, ft_precision precision, size_t count, const float *x, void *y),
        ft_cuda_cast(b, precision, count, x, y))
-WITHIN(zero_rows, (ft_backend * b, float *x, size_t count, ft_rows rows),
+WITHIN(zero_rows, ANY, (ft_backend * b, float *x, size_t count, ft_rows rows),
        ft_cuda_zero_rows(b, x, count, rows))
-WITHIN(add_flags, (ft_backend * b, size_t count, const uint8_t *from, uint8_t *to),
+WITHIN(add_flags, ANY, (ft_backend * b, size_t count, const uint8_t *from, uint8_t *to),
        ft_cuda_add_flags(b, count, from, to))
 
 static const ft_backend_operations cuda_operations = {

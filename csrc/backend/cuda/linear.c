@@ -3,6 +3,7 @@
 #include "backend/cuda/kernels/linear.h"
 #include "backend/cuda/cublaslt/cublaslt.h"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/sums.h"
 
 _Static_assert((int)FT_ACTIVATION_NONE == (int)FT_CUDA_NO_ACTIVATION &&
                    (int)FT_ACTIVATION_GELU == (int)FT_CUDA_GELU &&
@@ -57,7 +58,6 @@ typedef struct dz_plan {
     bool vector;
     uint32_t columns, chunks; /* of blocks */
     int32_t chunk_rows;
-    size_t bytes; /* of the partial sums */
 } dz_plan;
 
 static dz_plan plan_dz(const ft_cuda *cuda, const ft_linear_gradient *g)
@@ -75,26 +75,22 @@ static dz_plan plan_dz(const ft_cuda *cuda, const ft_linear_gradient *g)
     plan.chunk_rows = (g->rows + chunks - 1) / chunks;
     plan.chunks =
         plan.chunk_rows > 0 ? (uint32_t)((g->rows + plan.chunk_rows - 1) / plan.chunk_rows) : 1;
-    plan.bytes = plan.chunks > 1 ? plan.chunks * (size_t)g->out * sizeof(float) : 0;
     return plan;
 }
 
-static ft_status record_dz(ft_cuda *cuda, const ft_linear_gradient *g, dz_plan plan, void *scratch)
+static ft_status record_dz(ft_cuda *cuda, const ft_linear_gradient *g)
 {
+    dz_plan plan = plan_dz(cuda, g);
     ft_linear_dz_arguments arguments = {
         .dy = g->dy,
         .kept = g->kept,
-        .partials = plan.chunks > 1 ? scratch : NULL,
-        .dbias = g->dbias,
         .rows = g->rows,
         .columns = g->out,
         .chunk_rows = plan.chunk_rows,
-        .chunks = (int)plan.chunks,
         .activation = (int)g->activation,
-        .accumulate = g->accumulate,
         .vector = plan.vector,
     };
-    ft_launch launch = {
+    const ft_launch launch = {
         .kernel = FT_KERNEL_linear_dz,
         .precision = g->precision,
         .grid = {plan.columns, plan.chunks, 1},
@@ -102,12 +98,8 @@ static ft_status record_dz(ft_cuda *cuda, const ft_linear_gradient *g, dz_plan p
         .arguments = &arguments,
         .size = sizeof arguments,
     };
-    FT_FORWARD(ft_cuda_launch(cuda, &launch));
-    if (plan.chunks == 1)
-        return FT_OK;
-    launch.kernel = FT_KERNEL_linear_dbias;
-    launch.grid[0] = (uint32_t)((g->out + FT_DZ_LANES - 1) / FT_DZ_LANES);
-    launch.grid[1] = 1;
+    const ft_cuda_sum dbias = {g->dbias, g->out};
+    FT_FORWARD(ft_cuda_sum_later(cuda, plan.chunks, &dbias, 1, g->accumulate, &arguments.partials));
     return ft_cuda_launch(cuda, &launch);
 }
 
@@ -116,11 +108,7 @@ ft_status ft_cuda_linear_backward(ft_backend *backend, const ft_linear_gradient 
     ft_cuda *cuda = ft_cuda_of(backend);
     if (g->out == 0)
         return FT_OK;
-    dz_plan dz = plan_dz(cuda, g);
-    void *scratch = NULL;
-    if (dz.bytes > 0)
-        FT_FORWARD(ft_cuda_scratch(cuda, dz.bytes, &scratch));
-    FT_FORWARD(record_dz(cuda, g, dz, scratch));
+    FT_FORWARD(record_dz(cuda, g));
     const ft_cublaslt_product dx = {
         .precision = g->precision,
         .out_precision = g->dx_precision,

@@ -1,6 +1,7 @@
 #include "backend/cuda/norm.h"
 
 #include "backend/cuda/launch.h"
+#include "backend/cuda/sums.h"
 
 ft_status ft_cuda_norm_forward(ft_cuda *cuda, ft_kernel kernel, ft_precision precision,
                                const ft_norm_forward_arguments *norm, size_t size)
@@ -16,32 +17,15 @@ ft_status ft_cuda_norm_backward(ft_cuda *cuda, ft_kernel kernel, ft_precision pr
                                 ft_norm_backward_arguments *norm, size_t size, float *dgamma,
                                 float *dbeta, bool accumulate)
 {
-    uint32_t parts = 0, columns = 2 * norm->hidden;
-    if (norm->rows > 0) {
-        size_t each = norm->in_registers ? FT_NORM_WARPS : 1;
+    const ft_cuda_sum sums[] = {{dgamma, norm->hidden}, {dbeta, norm->hidden}};
+    size_t each = norm->in_registers ? FT_NORM_WARPS : 1;
+    uint32_t parts = 0;
+    if (norm->rows > 0)
         parts = ft_cuda_blocks(norm->rows, each, FT_NORM_BACKWARD_BLOCKS * cuda->multiprocessors);
-        FT_FORWARD(ft_cuda_scratch(cuda, (size_t)parts * columns * sizeof(float),
-                                   (void **)&norm->partial));
-        FT_FORWARD(
-            ft_cuda_launch_line(cuda, kernel, precision, parts, FT_NORM_THREADS, norm, size));
-    }
-    const ft_norm_finish_arguments finish = {
-        .partial = norm->partial,
-        .dgamma = dgamma,
-        .dbeta = dbeta,
-        .parts = (int)parts,
-        .hidden = norm->hidden,
-        .accumulate = accumulate,
-    };
-    const ft_launch launch = {
-        .kernel = FT_KERNEL_norm_finish,
-        .precision = precision, /* which does not matter, but that source is compiled */
-        .grid = {ft_cuda_blocks(columns, FT_NORM_FINISH_COLUMNS, UINT32_MAX), 1, 1},
-        .block = {FT_NORM_FINISH_COLUMNS, FT_NORM_FINISH_SHARES, 1},
-        .arguments = &finish,
-        .size = sizeof finish,
-    };
-    return ft_cuda_launch(cuda, &launch);
+    FT_FORWARD(ft_cuda_sum_later(cuda, parts, sums, 2, accumulate, &norm->partial));
+    if (parts == 0)
+        return FT_OK;
+    return ft_cuda_launch_line(cuda, kernel, precision, parts, FT_NORM_THREADS, norm, size);
 }
 
 ft_status ft_cuda_residual_norm_forward(ft_backend *backend, const ft_residual_norm *n)

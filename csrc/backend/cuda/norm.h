@@ -16,8 +16,8 @@ static inline bool ft_cuda_norm_in_registers(int32_t hidden, bool aligned)
 ft_status ft_cuda_norm_forward(ft_cuda *, ft_kernel, ft_precision,
                                const ft_norm_forward_arguments *norm, size_t size);
 
-/* Launches a backward, and what makes dgamma and dbeta of its blocks' sums. The arguments, of that
- * size, begin with `norm`; `partial` is filled in here. */
+/* Launches a backward, and puts off what makes dgamma and dbeta of its blocks' sums. The arguments,
+ * of that size, begin with `norm`; `partial` is filled in here. */
 ft_status ft_cuda_norm_backward(ft_cuda *, ft_kernel, ft_precision,
                                 ft_norm_backward_arguments *norm, size_t size, float *dgamma,
                                 float *dbeta, bool accumulate);

@@ -8,6 +8,7 @@
 #include "backend/cuda/graphs.h"
 #include "backend/cuda/kernels/upload.h"
 #include "backend/cuda/launch.h"
+#include "backend/cuda/sums.h"
 #include "backend/cuda/variables.h"
 #include "backend/precision.h"
 
@@ -45,10 +46,10 @@ struct ft_cuda_tape {
     int count;
     ft_cuda_variables variables;
     ft_cuda_graphs graphs;
-    void *scratch;
-    size_t scratch_bytes;
+    ft_cuda_memory scratch;
+    ft_cuda_sums sums;
     void *capturing;             /* CUstream, in the backend's place while a graph is recorded */
-    void *retired[MOST_RETIRED]; /* smaller scratch, which what is recorded may still use */
+    void *retired[MOST_RETIRED]; /* smaller memory, which what is recorded may still use */
     int retired_count;
 };
 
@@ -80,8 +81,10 @@ void ft_cuda_tape_destroy(ft_cuda *cuda, ft_cuda_tape *t)
     ft_cuda_tape_forget(cuda, t);
     ft_cuda_variables_destroy(cuda, &t->variables);
     free_retired(cuda, t);
-    if (t->scratch != NULL)
-        cuda->driver->memory_free((ft_cu_pointer)t->scratch);
+    if (t->scratch.memory != NULL)
+        cuda->driver->memory_free((ft_cu_pointer)t->scratch.memory);
+    if (t->sums.parts.memory != NULL)
+        cuda->driver->memory_free((ft_cu_pointer)t->sums.parts.memory);
     if (t->capturing != NULL)
         cuda->driver->stream_destroy(t->capturing);
     free(t->nodes);
@@ -149,24 +152,34 @@ static size_t round_up(size_t bytes, size_t step)
     return (bytes + step - 1) / step * step;
 }
 
-ft_status ft_cuda_scratch(ft_cuda *cuda, size_t bytes, void **out)
+ft_status ft_cuda_grow(ft_cuda *cuda, size_t bytes, ft_cuda_memory *m)
 {
     ft_cuda_tape *t = cuda->tape;
-    if (bytes > t->scratch_bytes) {
-        FT_RETURN_IF(t->retired_count == MOST_RETIRED, FT_ERROR_RUNTIME,
-                     "scratch memory has grown %d times since the last submit", MOST_RETIRED);
-        void *larger;
-        if (bytes < t->scratch_bytes + t->scratch_bytes / 8)
-            bytes = t->scratch_bytes + t->scratch_bytes / 8;
-        bytes = round_up(bytes, SCRATCH_STEP);
-        FT_FORWARD(ft_cuda_memory_allocate(cuda->driver, bytes, &larger));
-        if (t->scratch != NULL)
-            t->retired[t->retired_count++] = t->scratch;
-        t->scratch = larger;
-        t->scratch_bytes = bytes;
-    }
-    *out = t->scratch;
+    void *larger;
+    if (bytes <= m->bytes)
+        return FT_OK;
+    FT_RETURN_IF(t->retired_count == MOST_RETIRED, FT_ERROR_RUNTIME,
+                 "scratch memory has grown %d times since the last submit", MOST_RETIRED);
+    if (bytes < m->bytes + m->bytes / 8)
+        bytes = m->bytes + m->bytes / 8;
+    bytes = round_up(bytes, SCRATCH_STEP);
+    FT_FORWARD(ft_cuda_memory_allocate(cuda->driver, bytes, &larger));
+    if (m->memory != NULL)
+        t->retired[t->retired_count++] = m->memory;
+    *m = (ft_cuda_memory){larger, bytes};
     return FT_OK;
+}
+
+ft_status ft_cuda_scratch(ft_cuda *cuda, size_t bytes, void **out)
+{
+    FT_FORWARD(ft_cuda_grow(cuda, bytes, &cuda->tape->scratch));
+    *out = cuda->tape->scratch.memory;
+    return FT_OK;
+}
+
+ft_cuda_sums *ft_cuda_tape_sums(ft_cuda_tape *t)
+{
+    return &t->sums;
 }
 
 /* ---- playing ---- */
@@ -255,7 +268,10 @@ static ft_status wait(ft_cuda *cuda)
 ft_status ft_cuda_submit(ft_cuda *cuda)
 {
     ft_cuda_tape *t = cuda->tape;
-    ft_status status = ft_cuda_variables_send(cuda, &t->variables);
+    ft_status status = ft_cuda_finish_sums(cuda);
+    ft_status sent = ft_cuda_variables_send(cuda, &t->variables);
+    if (status == FT_OK)
+        status = sent;
     if (status == FT_OK)
         status = play_or_replay(cuda);
     t->used = 0;
@@ -275,8 +291,10 @@ ft_status ft_cuda_synchronize(ft_cuda *cuda)
     return wait(cuda);
 }
 
-ft_status ft_cuda_begin(ft_cuda *cuda)
+ft_status ft_cuda_begin(ft_cuda *cuda, ft_cuda_kind kind)
 {
+    if (kind != FT_CUDA_BACKWARD)
+        FT_FORWARD(ft_cuda_finish_sums(cuda));
     return cuda->tape->count >= MOST_NODES ? ft_cuda_submit(cuda) : FT_OK;
 }
 

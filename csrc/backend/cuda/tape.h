@@ -13,9 +13,27 @@ void ft_cuda_tape_destroy(ft_cuda *, ft_cuda_tape *);
 /* Lets go of the graphs, which must not outlive the libraries' kernels that are in them. */
 void ft_cuda_tape_forget(ft_cuda *, ft_cuda_tape *);
 
-/* At the start of each operation: submits what has become long. Within an operation nothing does,
- * because its variables would be overwritten. */
-ft_status ft_cuda_begin(ft_cuda *);
+typedef enum ft_cuda_kind {
+    FT_CUDA_ANY,
+    FT_CUDA_BACKWARD, /* of activations */
+} ft_cuda_kind;
+
+/* At the start of each operation: records the sums that were put off (sums.h), unless the operation
+ * is backward's and needs none of them, and submits what has become long. Within an operation
+ * nothing does, because its variables would be overwritten. */
+ft_status ft_cuda_begin(ft_cuda *, ft_cuda_kind);
+
+/* Memory that grows as it is needed. */
+typedef struct ft_cuda_memory {
+    void *memory;
+    size_t bytes;
+} ft_cuda_memory;
+
+/* To at least so many bytes, without what it held. What is recorded keeps the memory that it has
+ * been given. */
+ft_status ft_cuda_grow(ft_cuda *, size_t bytes, ft_cuda_memory *);
+
+struct ft_cuda_sums *ft_cuda_tape_sums(ft_cuda_tape *); /* sums.h */
 
 /* Starts what was recorded. In failure too the tape is empty afterwards. */
 ft_status ft_cuda_submit(ft_cuda *);

@@ -24,15 +24,6 @@ FT_KERNEL(activation_forward, FT_ACTIVATION_THREADS)(ft_activation_arguments a)
     ft_store8(a.y, at, x);
 }
 
-/* A block's sum of a column. */
-__device__ inline void store_sum(const ft_linear_dz_arguments &a, int column, float sum)
-{
-    if (a.chunks > 1)
-        a.partials[(size_t)blockIdx.y * a.columns + column] = sum;
-    else
-        a.dbias[column] = a.accumulate ? a.dbias[column] + sum : sum;
-}
-
 __device__ inline float rounded_dz(int activation, float dy, float kept)
 {
     return ft_to_float(ft_round_element(dy * ft_activation_slope(activation, kept)));
@@ -83,27 +74,6 @@ FT_KERNEL(linear_dz, FT_DZ_LANES *FT_DZ_ROWS)(ft_linear_dz_arguments a)
 #pragma unroll
         for (int row = 0; row < FT_DZ_ROWS; row++)
             total += one[row * FT_DZ_LANES * 4];
-        store_sum(a, at, total);
+        a.partials[(size_t)blockIdx.y * a.columns + at] = total;
     }
-}
-
-FT_KERNEL(linear_dbias, FT_DZ_LANES *FT_DZ_ROWS)(ft_linear_dz_arguments a)
-{
-    __shared__ float sums[FT_DZ_ROWS][FT_DZ_LANES];
-    int column = blockIdx.x * FT_DZ_LANES + threadIdx.x;
-    float sum = 0.0f;
-    if (column < a.columns) {
-#pragma unroll 4
-        for (int chunk = threadIdx.y; chunk < a.chunks; chunk += FT_DZ_ROWS)
-            sum += a.partials[(size_t)chunk * a.columns + column];
-    }
-    sums[threadIdx.y][threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y != 0 || column >= a.columns)
-        return;
-    float total = 0.0f;
-#pragma unroll
-    for (int row = 0; row < FT_DZ_ROWS; row++)
-        total += sums[row][threadIdx.x];
-    a.dbias[column] = a.accumulate ? a.dbias[column] + total : total;
 }

@@ -24,16 +24,12 @@ typedef struct ft_activation_arguments {
 enum { FT_DZ_LANES = 32, FT_DZ_ROWS = 8 };
 
 /* linear_dz: dy becomes dz = dy * activation'(kept), and chunk c of chunk_rows rows sums dz's
- * columns into partials[c]. Grid (columns, chunks). With one chunk it writes dbias itself.
- * linear_dbias: dbias = the sum of the partials, or += where `accumulate`. Grid (columns), always
- * one column a thread. */
+ * columns into partials[c], of which add_partials makes dbias. Grid (columns, chunks). */
 typedef struct ft_linear_dz_arguments {
     void *dy;         /* [rows, columns] */
     const void *kept; /* [rows, columns]; unused without an activation */
-    float *partials;  /* [chunks, columns]; unused with one chunk */
-    float *dbias;     /* [columns] */
-    int rows, columns, chunk_rows, chunks;
-    int activation, accumulate, vector, unused;
+    float *partials;  /* [chunks, columns] */
+    int rows, columns, chunk_rows, activation, vector, unused;
 } ft_linear_dz_arguments;
 
 #endif

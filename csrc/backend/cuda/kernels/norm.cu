@@ -77,22 +77,3 @@ FT_KERNEL_RESIDENT(residual_norm_backward, FT_NORM_THREADS, FT_NORM_BACKWARD_BLO
     __shared__ __align__(16) float shared[2][FT_NORM_IN_REGISTERS];
     ft_norm_backward<BackwardRow>(a, shared);
 }
-
-FT_KERNEL(norm_finish, FT_NORM_FINISH_COLUMNS *FT_NORM_FINISH_SHARES)
-(const ft_norm_finish_arguments a)
-{
-    __shared__ float sums[FT_NORM_FINISH_SHARES][FT_NORM_FINISH_COLUMNS];
-    int column = blockIdx.x * FT_NORM_FINISH_COLUMNS + threadIdx.x, columns = 2 * a.hidden;
-    float sum = 0.0f;
-    if (column < columns)
-        for (int part = threadIdx.y; part < a.parts; part += FT_NORM_FINISH_SHARES)
-            sum += a.partial[(size_t)part * columns + column];
-    sums[threadIdx.y][threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y > 0 || column >= columns)
-        return;
-    for (int share = 1; share < FT_NORM_FINISH_SHARES; share++)
-        sum += sums[share][threadIdx.x];
-    float *out = column < a.hidden ? a.dgamma + column : a.dbeta + (column - a.hidden);
-    *out = a.accumulate ? *out + sum : sum;
-}

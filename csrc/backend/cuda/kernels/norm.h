@@ -13,9 +13,6 @@ enum {
     /* A backward's blocks for each multiprocessor: as many as run at a time. More would only leave
      * more sums to add up. */
     FT_NORM_BACKWARD_BLOCKS = 2,
-    /* norm_finish: the columns of a block, and among how many threads a column is shared. */
-    FT_NORM_FINISH_COLUMNS = 32,
-    FT_NORM_FINISH_SHARES = 8,
 };
 
 /* Any norm's forward. A block has FT_NORM_WARPS rows where they are in registers, otherwise one. */
@@ -55,13 +52,5 @@ typedef struct ft_residual_norm_backward_arguments {
     float *dresidual;
     void *dx;
 } ft_residual_norm_backward_arguments;
-
-/* norm_finish: the parts summed up become dgamma and dbeta, or are added to them. Blocks of
- * (FT_NORM_FINISH_COLUMNS, FT_NORM_FINISH_SHARES) threads over the 2 * hidden columns. */
-typedef struct ft_norm_finish_arguments {
-    const float *partial;  /* [parts, 2, hidden] */
-    float *dgamma, *dbeta; /* [hidden] */
-    int parts, hidden, accumulate, unused;
-} ft_norm_finish_arguments;
 
 #endif
