@@ -87,23 +87,6 @@ size_t ft_cudnn_attention_state(const ft_cuda *cuda, const ft_attention *a)
     return state_at(NULL, a).bytes;
 }
 
-static ft_status record_offsets(ft_cuda *cuda, const ft_attention *a, const state *s)
-{
-    ft_attention_offsets_arguments arguments = {
-        .cu_seqlens = a->layout->cu_seqlens,
-        .lengths = s->lengths,
-        .q_offsets = s->q_offsets,
-        .kv_offsets = s->kv_offsets,
-        .out_offsets = s->out_offsets,
-        .sequences = a->layout->sequences,
-        .q_width = a->q_stride,
-        .kv_width = a->kv_stride,
-        .out_width = a->heads * a->head_dim,
-    };
-    return ft_cuda_launch_line(cuda, FT_KERNEL_attention_offsets, a->precision, 1, 256, &arguments,
-                               sizeof arguments);
-}
-
 /* ---- packed rows and dense ones ---- */
 
 /* q, k and v, or their gradients; packed or dense. */
@@ -156,6 +139,12 @@ static block out_block(const ft_attention *a, const void *packed, char *dense)
     return (block){(char *)packed, dense, columns, columns};
 }
 
+/* Whether rows, `stride` elements apart, may be read and written sixteen bytes at a time. */
+static bool is_vector(const void *rows, int32_t stride)
+{
+    return (uintptr_t)rows % 16 == 0 && stride % 8 == 0;
+}
+
 /* pad_rows or unpad_rows over `sequences`; unpad_rows over none of them zeroes the rows behind the
  * tokens and does nothing else. */
 static ft_status record_move(ft_cuda *cuda, const ft_attention *a, ft_kernel kernel, const block *b,
@@ -168,7 +157,7 @@ static ft_status record_move(ft_cuda *cuda, const ft_attention *a, ft_kernel ker
         .stride = b->stride,
         .columns = b->columns,
         .length = padded_length(a->layout),
-        .vector = (uintptr_t)b->packed % 16 == 0 && b->stride % 8 == 0,
+        .vector = is_vector(b->packed, b->stride),
     };
     FT_FORWARD(ft_cuda_layout_variable(cuda, a->layout, &arguments.layout));
     uint32_t behind = kernel == FT_KERNEL_unpad_rows;
@@ -181,6 +170,31 @@ static ft_status record_move(ft_cuda *cuda, const ft_attention *a, ft_kernel ker
                            .size = sizeof arguments});
 }
 
+/* What cuDNN wants to know of the sequences; and zeros behind the tokens where it writes packed
+ * rows of out: finite values are all that is asked of them, so they may as well be written before.
+ */
+static ft_status begin(ft_cuda *cuda, const ft_attention *a, bool ragged, const state *s)
+{
+    enum { ROWS = 64 }; /* that are zeroed at a time */
+    int32_t width = a->heads * a->head_dim;
+    ft_attention_begin_arguments arguments = {
+        .cu_seqlens = a->layout->cu_seqlens,
+        .lengths = s->lengths,
+        .q_offsets = s->q_offsets,
+        .kv_offsets = s->kv_offsets,
+        .out_offsets = s->out_offsets,
+        .out = a->out,
+        .sequences = a->layout->sequences,
+        .q_width = a->q_stride,
+        .kv_width = a->kv_stride,
+        .out_width = width,
+        .vector = is_vector(a->out, width),
+    };
+    FT_FORWARD(ft_cuda_layout_variable(cuda, a->layout, &arguments.layout));
+    return ft_cuda_launch_line(cuda, FT_KERNEL_attention_begin, a->precision, ragged ? 1 + ROWS : 1,
+                               FT_PAD_THREADS, &arguments, sizeof arguments);
+}
+
 static ft_status pad(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
 {
     for (int i = 0; i < count; i++)
@@ -188,14 +202,17 @@ static ft_status pad(ft_cuda *cuda, const ft_attention *a, const block *blocks, 
     return FT_OK;
 }
 
-/* What was written: dense results into packed rows, and zeros behind the tokens. Ragged results are
- * there already. */
-static ft_status finish(ft_cuda *cuda, const ft_attention *a, bool ragged, const block *blocks,
-                        int count)
+static ft_status unpad(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
 {
     for (int i = 0; i < count; i++)
-        FT_FORWARD(record_move(cuda, a, FT_KERNEL_unpad_rows, &blocks[i],
-                               ragged ? 0 : a->layout->sequences));
+        FT_FORWARD(record_move(cuda, a, FT_KERNEL_unpad_rows, &blocks[i], a->layout->sequences));
+    return FT_OK;
+}
+
+static ft_status zero_behind(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
+{
+    for (int i = 0; i < count; i++)
+        FT_FORWARD(record_move(cuda, a, FT_KERNEL_unpad_rows, &blocks[i], 0));
     return FT_OK;
 }
 
@@ -315,7 +332,7 @@ ft_status ft_cudnn_attention_forward(ft_cuda *cuda, const ft_attention *a)
     if (workspace + dense > 0)
         FT_FORWARD(ft_cuda_scratch(cuda, workspace + 4 * dense, (void **)&scratch));
     r.call.workspace = scratch;
-    FT_FORWARD(record_offsets(cuda, a, &r.kept));
+    FT_FORWARD(begin(cuda, a, r.ragged, &r.kept));
     if (!r.ragged) {
         block blocks[3];
         r.used = dense_triple(a, r.together, scratch + workspace);
@@ -326,7 +343,7 @@ ft_status ft_cudnn_attention_forward(ft_cuda *cuda, const ft_attention *a)
     add_values(a, &r.call);
     FT_FORWARD(ft_cudnn_call_record(cuda, &r.call));
     block written = out_block(a, a->out, out);
-    return finish(cuda, a, r.ragged, &written, 1);
+    return r.ragged ? FT_OK : unpad(cuda, a, &written, 1);
 }
 
 /* ---- backward ---- */
@@ -378,5 +395,6 @@ ft_status ft_cudnn_attention_backward(ft_cuda *cuda, const ft_attention *a,
     ft_cudnn_call_value(&r.call, FT_ATTENTION_KEEP, 1.0f - a->dropout.p);
     FT_FORWARD(ft_cudnn_call_record(cuda, &r.call));
     block blocks[3];
-    return finish(cuda, a, r.ragged, blocks, blocks_of(a, r.together, &written, &gradient, blocks));
+    int count = blocks_of(a, r.together, &written, &gradient, blocks);
+    return (r.ragged ? zero_behind : unpad)(cuda, a, blocks, count);
 }

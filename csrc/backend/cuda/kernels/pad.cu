@@ -24,12 +24,18 @@ FT_KERNEL(pad_rows, FT_PAD_THREADS)(ft_pad_arguments a)
     copy_row(row < length ? from : 0, to, a.columns, a.vector);
 }
 
+/* Rows behind the tokens, every `step`th from the one of that number on. */
+__device__ inline void zero_behind(const ft_cuda_layout *layout, void *packed, int stride,
+                                   int columns, bool vector, int first, int step)
+{
+    for (int row = layout->tokens + first; row < layout->rows; row += step)
+        copy_row(0, (ft_element *)packed + (size_t)row * stride, columns, vector);
+}
+
 FT_KERNEL(unpad_rows, FT_PAD_THREADS)(ft_pad_arguments a)
 {
-    ft_element *packed = (ft_element *)a.packed;
     if (blockIdx.y == gridDim.y - 1) {
-        for (int row = a.layout->tokens + blockIdx.x; row < a.layout->rows; row += a.length)
-            copy_row(0, packed + (size_t)row * a.stride, a.columns, a.vector);
+        zero_behind(a.layout, a.packed, a.stride, a.columns, a.vector, blockIdx.x, gridDim.x);
         return;
     }
     int begin = a.cu_seqlens[blockIdx.y], length = a.cu_seqlens[blockIdx.y + 1] - begin;
@@ -38,20 +44,22 @@ FT_KERNEL(unpad_rows, FT_PAD_THREADS)(ft_pad_arguments a)
         return;
     const ft_element *from =
         (const ft_element *)a.dense + ((size_t)blockIdx.y * a.length + row) * a.columns;
-    copy_row(from, packed + (size_t)(begin + row) * a.stride, a.columns, a.vector);
+    copy_row(from, (ft_element *)a.packed + (size_t)(begin + row) * a.stride, a.columns, a.vector);
 }
 
-FT_KERNEL(attention_offsets, 256)(ft_attention_offsets_arguments a)
+FT_KERNEL(attention_begin, FT_PAD_THREADS)(ft_attention_begin_arguments a)
 {
+    if (blockIdx.x > 0) {
+        zero_behind(a.layout, a.out, a.out_width, a.out_width, a.vector, blockIdx.x - 1,
+                    gridDim.x - 1);
+        return;
+    }
     for (int s = threadIdx.x; s <= a.sequences; s += blockDim.x) {
         int begin = a.cu_seqlens[s];
         if (s < a.sequences)
             a.lengths[s] = a.cu_seqlens[s + 1] - begin;
-        if (a.q_offsets)
-            a.q_offsets[s] = begin * a.q_width;
-        if (a.kv_offsets)
-            a.kv_offsets[s] = begin * a.kv_width;
-        if (a.out_offsets)
-            a.out_offsets[s] = begin * a.out_width;
+        a.q_offsets[s] = begin * a.q_width;
+        a.kv_offsets[s] = begin * a.kv_width;
+        a.out_offsets[s] = begin * a.out_width;
     }
 }

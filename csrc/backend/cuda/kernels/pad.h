@@ -20,14 +20,17 @@ typedef struct ft_pad_arguments {
     int vector; /* rows are 16-byte aligned and a multiple of 16 bytes long, packed and dense */
 } ft_pad_arguments;
 
-/* attention_offsets: what cuDNN wants to know of the sequences. One block of 256 threads.
+/* attention_begin: what cuDNN wants to know of the sequences, by the first block of FT_PAD_THREADS:
  * lengths[s] = tokens of sequence s, [sequences]; offsets[s] = cu_seqlens[s] * width,
- * [sequences + 1], or NULL. */
-typedef struct ft_attention_offsets_arguments {
+ * [sequences + 1]. Further blocks, of any number, zero the rows of out behind the tokens. */
+typedef struct ft_attention_begin_arguments {
     const int *cu_seqlens;
     int *lengths;
     int *q_offsets, *kv_offsets, *out_offsets;
+    void *out; /* [rows, out_width] */
+    const ft_cuda_layout *layout;
     int sequences, q_width, kv_width, out_width;
-} ft_attention_offsets_arguments;
+    int vector, unused; /* as in ft_pad_arguments, of out */
+} ft_attention_begin_arguments;
 
 #endif
