@@ -1,9 +1,11 @@
 """Linear layers on the mock GPU."""
 
+import ctypes
+
 import numpy as np
 import pytest
 import torch
-from cuda_support import ORDERS
+from cuda_support import ORDERS, device_array, pointer, run_kernel
 from operations_support import (
     ACTIVATIONS,
     assert_all_close,
@@ -193,6 +195,34 @@ def test_linear_of_no_rows_has_zero_gradients(cuda, dtype):
     assert not any(gradient.any() for gradient in zeros)
     _, _, *kept = cuda.linear_backward(y, x, weight, accumulate=True, into=into)
     assert_all_close(kept, into, 0)
+
+
+class DzArguments(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("dy", "kept", "partials", "layout")],
+        *[(name, ctypes.c_int) for name in ("rows", "columns", "chunk_rows", "activation")],
+        *[(name, ctypes.c_int) for name in ("vector", "unused")],
+    ]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("columns", [40, 7])
+def test_rows_behind_the_tokens_become_zeros_unread(rng, columns, order):
+    rows, tokens, chunk_rows = 70, 37, 20
+    dy = normal(rng, rows, columns)
+    dy[tokens:] = np.nan
+    dz, partials = device_array(dy), device_array(np.full((4, columns), np.nan, np.float32))
+    layout = device_array(np.int32([3, tokens, rows, 20]))
+    vector = columns % 4 == 0
+    arguments = DzArguments(
+        *map(pointer, (dz, None, partials, layout)), rows, columns, chunk_rows, 0, vector, 0
+    )
+    run_kernel("linear_dz", "float32", (1, 4), (32, 8), 0, arguments, order)
+    np.testing.assert_array_equal(dz[:tokens], dy[:tokens])
+    assert not dz[tokens:].any()
+    for chunk, part in enumerate(partials):
+        own = dy[chunk * chunk_rows : min(tokens, (chunk + 1) * chunk_rows)]
+        assert_close(part, own.sum(0), 1e-6)
 
 
 @pytest.mark.parametrize("rows,width,out", [(40, 768, 96), (130, 640, 132)])

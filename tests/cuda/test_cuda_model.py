@@ -226,6 +226,14 @@ def test_a_backward_s_sums_are_finished_together(mock_gpu):
     assert mock_gpu.launches("ft_add_partials_f32") == before + 2
 
 
+def test_attention_s_rows_behind_the_tokens_take_no_kernel(mock_gpu):
+    core = make_core("cuda")
+    core.precision = "bfloat16"
+    train(core, 1)
+    assert mock_gpu.launches("ft_attention_begin_bf16") == 2  # of two layers, two batches
+    assert mock_gpu.launches("ft_unpad_rows_bf16") == 0
+
+
 def test_products_of_16_bits_are_replayed_with_them(mock_gpu, mock_cublaslt):
     core, reference = make_core("cuda"), make_core("reference")
     core.precision = reference.precision = "bfloat16"

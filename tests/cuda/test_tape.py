@@ -12,7 +12,7 @@ from cuda_support import build
 CUDA = build.CSRC / "backend" / "cuda"
 SOURCES = [
     build.MOCK.parent / "tape.c",
-    *[CUDA / f"{name}.c" for name in ("tape", "variables", "graphs", "sums")],
+    *[CUDA / f"{name}.c" for name in ("tape", "variables", "graphs", "sums", "behind")],
     *sorted((CUDA / "driver").glob("*.c")),
     *[build.CSRC / "common" / f"{name}.c" for name in ("memory", "status", "sha256")],
 ]

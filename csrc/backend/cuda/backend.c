@@ -196,7 +196,7 @@ WITHIN(embedding_backward, BACKWARD,
        (ft_backend * b, const ft_embedding *e, const ft_embedding_gradient *g),
        ft_cuda_embedding_backward(b, e, g))
 WITHIN(linear_forward, ANY, (ft_backend * b, const ft_linear *l), ft_cuda_linear_forward(b, l))
-WITHIN(linear_backward, BACKWARD, (ft_backend * b, const ft_linear_gradient *g),
+WITHIN(linear_backward, LINEAR_BACKWARD, (ft_backend * b, const ft_linear_gradient *g),
        ft_cuda_linear_backward(b, g))
 WITHIN(attention_forward, ANY, (ft_backend * b, const ft_attention *a),
        ft_cuda_attention_forward(b, a))

@@ -1,6 +1,7 @@
 /* Linear layers: a product and what goes with it. cuBLASLt's GELU is not through erf, so what is
  * fused with products is the bias alone. */
 #include "backend/cuda/kernels/linear.h"
+#include "backend/cuda/behind.h"
 #include "backend/cuda/cublaslt/cublaslt.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/sums.h"
@@ -84,6 +85,7 @@ static ft_status record_dz(ft_cuda *cuda, const ft_linear_gradient *g)
     ft_linear_dz_arguments arguments = {
         .dy = g->dy,
         .kept = g->kept,
+        .layout = ft_cuda_take_behind(cuda, g),
         .rows = g->rows,
         .columns = g->out,
         .chunk_rows = plan.chunk_rows,
@@ -99,6 +101,7 @@ static ft_status record_dz(ft_cuda *cuda, const ft_linear_gradient *g)
         .size = sizeof arguments,
     };
     const ft_cuda_sum dbias = {g->dbias, g->out};
+    FT_FORWARD(ft_cuda_finish_behind(cuda)); /* another matrix's */
     FT_FORWARD(ft_cuda_sum_later(cuda, plan.chunks, &dbias, 1, g->accumulate, &arguments.partials));
     return ft_cuda_launch(cuda, &launch);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cuda/behind.h"
 #include "backend/cuda/driver/driver.h"
 #include "backend/cuda/driver/modules.h"
 #include "backend/cuda/graphs.h"
@@ -48,6 +49,7 @@ struct ft_cuda_tape {
     ft_cuda_graphs graphs;
     ft_cuda_memory scratch;
     ft_cuda_sums sums;
+    ft_cuda_behind behind;
     void *capturing;             /* CUstream, in the backend's place while a graph is recorded */
     void *retired[MOST_RETIRED]; /* smaller memory, which what is recorded may still use */
     int retired_count;
@@ -182,6 +184,11 @@ ft_cuda_sums *ft_cuda_tape_sums(ft_cuda_tape *t)
     return &t->sums;
 }
 
+ft_cuda_behind *ft_cuda_tape_behind(ft_cuda_tape *t)
+{
+    return &t->behind;
+}
+
 /* ---- playing ---- */
 
 static ft_status play_launch(ft_cuda *cuda, const node *n, void *arguments)
@@ -265,10 +272,18 @@ static ft_status wait(ft_cuda *cuda)
                          "waiting for the GPU");
 }
 
+/* Records what was put off and an operation of this kind may need. */
+static ft_status finish(ft_cuda *cuda, ft_cuda_kind kind)
+{
+    if (kind != FT_CUDA_LINEAR_BACKWARD)
+        FT_FORWARD(ft_cuda_finish_behind(cuda));
+    return kind == FT_CUDA_ANY ? ft_cuda_finish_sums(cuda) : FT_OK;
+}
+
 ft_status ft_cuda_submit(ft_cuda *cuda)
 {
     ft_cuda_tape *t = cuda->tape;
-    ft_status status = ft_cuda_finish_sums(cuda);
+    ft_status status = finish(cuda, FT_CUDA_ANY);
     ft_status sent = ft_cuda_variables_send(cuda, &t->variables);
     if (status == FT_OK)
         status = sent;
@@ -293,8 +308,7 @@ ft_status ft_cuda_synchronize(ft_cuda *cuda)
 
 ft_status ft_cuda_begin(ft_cuda *cuda, ft_cuda_kind kind)
 {
-    if (kind != FT_CUDA_BACKWARD)
-        FT_FORWARD(ft_cuda_finish_sums(cuda));
+    FT_FORWARD(finish(cuda, kind));
     return cuda->tape->count >= MOST_NODES ? ft_cuda_submit(cuda) : FT_OK;
 }
 

@@ -15,12 +15,13 @@ void ft_cuda_tape_forget(ft_cuda *, ft_cuda_tape *);
 
 typedef enum ft_cuda_kind {
     FT_CUDA_ANY,
-    FT_CUDA_BACKWARD, /* of activations */
+    FT_CUDA_BACKWARD,        /* a backward's: it reads no gradient of a parameter */
+    FT_CUDA_LINEAR_BACKWARD, /* a linear layer's, which sees to rows behind the tokens itself */
 } ft_cuda_kind;
 
-/* At the start of each operation: records the sums that were put off (sums.h), unless the operation
- * is backward's and needs none of them, and submits what has become long. Within an operation
- * nothing does, because its variables would be overwritten. */
+/* At the start of each operation: records what was put off and such an operation may need, and
+ * submits what has become long. Within an operation nothing does, because its variables would be
+ * overwritten. */
 ft_status ft_cuda_begin(ft_cuda *, ft_cuda_kind);
 
 /* Memory that grows as it is needed. */
@@ -33,7 +34,9 @@ typedef struct ft_cuda_memory {
  * been given. */
 ft_status ft_cuda_grow(ft_cuda *, size_t bytes, ft_cuda_memory *);
 
-struct ft_cuda_sums *ft_cuda_tape_sums(ft_cuda_tape *); /* sums.h */
+/* What operations have put off. */
+struct ft_cuda_sums *ft_cuda_tape_sums(ft_cuda_tape *);     /* sums.h */
+struct ft_cuda_behind *ft_cuda_tape_behind(ft_cuda_tape *); /* behind.h */
 
 /* Starts what was recorded. In failure too the tape is empty afterwards. */
 ft_status ft_cuda_submit(ft_cuda *);

@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "backend/cuda/behind.h"
 #include "backend/cuda/cudnn/context.h"
 #include "backend/cuda/kernels/pad.h"
 #include "backend/cuda/launch.h"
@@ -145,12 +146,10 @@ static bool is_vector(const void *rows, int32_t stride)
     return (uintptr_t)rows % 16 == 0 && stride % 8 == 0;
 }
 
-/* pad_rows or unpad_rows over `sequences`; unpad_rows over none of them zeroes the rows behind the
- * tokens and does nothing else. */
-static ft_status record_move(ft_cuda *cuda, const ft_attention *a, ft_kernel kernel, const block *b,
-                             int32_t sequences)
+static ft_status move_of(ft_cuda *cuda, const ft_attention *a, const block *b,
+                         ft_pad_arguments *out)
 {
-    ft_pad_arguments arguments = {
+    *out = (ft_pad_arguments){
         .packed = b->packed,
         .dense = b->dense,
         .cu_seqlens = a->layout->cu_seqlens,
@@ -159,15 +158,48 @@ static ft_status record_move(ft_cuda *cuda, const ft_attention *a, ft_kernel ker
         .length = padded_length(a->layout),
         .vector = is_vector(b->packed, b->stride),
     };
-    FT_FORWARD(ft_cuda_layout_variable(cuda, a->layout, &arguments.layout));
+    return ft_cuda_layout_variable(cuda, a->layout, &out->layout);
+}
+
+/* pad_rows or unpad_rows, which zeroes the rows behind the tokens too. */
+static ft_status record_moves(ft_cuda *cuda, const ft_attention *a, ft_kernel kernel,
+                              const block *blocks, int count)
+{
     uint32_t behind = kernel == FT_KERNEL_unpad_rows;
-    return ft_cuda_launch(
-        cuda, &(ft_launch){.kernel = kernel,
-                           .precision = a->precision,
-                           .grid = {(uint32_t)arguments.length, (uint32_t)sequences + behind, 1},
-                           .block = {FT_PAD_THREADS, 1, 1},
-                           .arguments = &arguments,
-                           .size = sizeof arguments});
+    for (int i = 0; i < count; i++) {
+        ft_pad_arguments arguments;
+        FT_FORWARD(move_of(cuda, a, &blocks[i], &arguments));
+        const ft_launch launch = {
+            .kernel = kernel,
+            .precision = a->precision,
+            .grid = {(uint32_t)arguments.length, (uint32_t)a->layout->sequences + behind, 1},
+            .block = {FT_PAD_THREADS, 1, 1},
+            .arguments = &arguments,
+            .size = sizeof arguments,
+        };
+        FT_FORWARD(ft_cuda_launch(cuda, &launch));
+    }
+    return FT_OK;
+}
+
+static ft_status pad(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
+{
+    return record_moves(cuda, a, FT_KERNEL_pad_rows, blocks, count);
+}
+
+static ft_status unpad(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
+{
+    return record_moves(cuda, a, FT_KERNEL_unpad_rows, blocks, count);
+}
+
+static ft_status zero_behind(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ft_cuda_behind behind = {.precision = a->precision, .count = a->layout->rows};
+        FT_FORWARD(move_of(cuda, a, &blocks[i], &behind.rows));
+        FT_FORWARD(ft_cuda_zero_behind(cuda, &behind));
+    }
+    return FT_OK;
 }
 
 /* What cuDNN wants to know of the sequences; and zeros behind the tokens where it writes packed
@@ -193,27 +225,6 @@ static ft_status begin(ft_cuda *cuda, const ft_attention *a, bool ragged, const 
     FT_FORWARD(ft_cuda_layout_variable(cuda, a->layout, &arguments.layout));
     return ft_cuda_launch_line(cuda, FT_KERNEL_attention_begin, a->precision, ragged ? 1 + ROWS : 1,
                                FT_PAD_THREADS, &arguments, sizeof arguments);
-}
-
-static ft_status pad(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
-{
-    for (int i = 0; i < count; i++)
-        FT_FORWARD(record_move(cuda, a, FT_KERNEL_pad_rows, &blocks[i], a->layout->sequences));
-    return FT_OK;
-}
-
-static ft_status unpad(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
-{
-    for (int i = 0; i < count; i++)
-        FT_FORWARD(record_move(cuda, a, FT_KERNEL_unpad_rows, &blocks[i], a->layout->sequences));
-    return FT_OK;
-}
-
-static ft_status zero_behind(ft_cuda *cuda, const ft_attention *a, const block *blocks, int count)
-{
-    for (int i = 0; i < count; i++)
-        FT_FORWARD(record_move(cuda, a, FT_KERNEL_unpad_rows, &blocks[i], 0));
-    return FT_OK;
 }
 
 /* ---- the plan and its operands ---- */
@@ -396,5 +407,5 @@ ft_status ft_cudnn_attention_backward(ft_cuda *cuda, const ft_attention *a,
     FT_FORWARD(ft_cudnn_call_record(cuda, &r.call));
     block blocks[3];
     int count = blocks_of(a, r.together, &written, &gradient, blocks);
-    return (r.ragged ? zero_behind : unpad)(cuda, a, blocks, count);
+    return r.ragged ? zero_behind(cuda, a, blocks, count) : unpad(cuda, a, blocks, count);
 }

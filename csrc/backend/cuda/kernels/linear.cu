@@ -46,6 +46,20 @@ template <typename T> __device__ inline T make_dz(const ft_linear_dz_arguments &
     return dz;
 }
 
+/* dz at every FT_DZ_ROWSth row from `row` on; their sum. */
+template <typename T>
+__device__ inline T make_rows(const ft_linear_dz_arguments &a, int row, int end, int column)
+{
+    int tokens = a.layout ? min(a.layout->tokens, end) : end;
+    T sum = ft_none<T>();
+#pragma unroll 4
+    for (; row < tokens; row += FT_DZ_ROWS)
+        sum = sum + make_dz<T>(a, (size_t)row * a.columns + column);
+    for (; row < end; row += FT_DZ_ROWS)
+        ft_write_elements(a.dy, (size_t)row * a.columns + column, ft_none<T>());
+    return sum;
+}
+
 FT_KERNEL(linear_dz, FT_DZ_LANES *FT_DZ_ROWS)(ft_linear_dz_arguments a)
 {
     __shared__ float4 sums[FT_DZ_ROWS][FT_DZ_LANES];
@@ -54,14 +68,10 @@ FT_KERNEL(linear_dz, FT_DZ_LANES *FT_DZ_ROWS)(ft_linear_dz_arguments a)
     int begin = blockIdx.y * a.chunk_rows, end = min(begin + a.chunk_rows, a.rows);
     float4 sum = ft_none<float4>();
     if (column < a.columns) {
-        if (a.vector) {
-#pragma unroll 4
-            for (int row = begin + threadIdx.y; row < end; row += FT_DZ_ROWS)
-                sum = sum + make_dz<float4>(a, (size_t)row * a.columns + column);
-        } else {
-            for (int row = begin + threadIdx.y; row < end; row += FT_DZ_ROWS)
-                sum.x += make_dz<float>(a, (size_t)row * a.columns + column);
-        }
+        if (a.vector)
+            sum = make_rows<float4>(a, begin + threadIdx.y, end, column);
+        else
+            sum.x = make_rows<float>(a, begin + threadIdx.y, end, column);
     }
     sums[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();

@@ -24,11 +24,13 @@ typedef struct ft_activation_arguments {
 enum { FT_DZ_LANES = 32, FT_DZ_ROWS = 8 };
 
 /* linear_dz: dy becomes dz = dy * activation'(kept), and chunk c of chunk_rows rows sums dz's
- * columns into partials[c], of which add_partials makes dbias. Grid (columns, chunks). */
+ * columns into partials[c], of which add_partials makes dbias. Where there is a layout, dz's rows
+ * behind the tokens are zeros, whatever dy is there. Grid (columns, chunks). */
 typedef struct ft_linear_dz_arguments {
-    void *dy;         /* [rows, columns] */
-    const void *kept; /* [rows, columns]; unused without an activation */
-    float *partials;  /* [chunks, columns] */
+    void *dy;                     /* [rows, columns] */
+    const void *kept;             /* [rows, columns]; unused without an activation */
+    float *partials;              /* [chunks, columns] */
+    const ft_cuda_layout *layout; /* or NULL */
     int rows, columns, chunk_rows, activation, vector, unused;
 } ft_linear_dz_arguments;
 
