@@ -14,7 +14,7 @@ SOURCES = [
     build.MOCK.parent / "tape.c",
     *[CUDA / f"{name}.c" for name in ("tape", "variables", "graphs", "sums", "behind")],
     *sorted((CUDA / "driver").glob("*.c")),
-    *[build.CSRC / "common" / f"{name}.c" for name in ("memory", "status", "sha256")],
+    *[build.CSRC / "common" / f"{name}.c" for name in ("memory", "status", "sha256", "threads")],
 ]
 CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 ANY, BACKWARD = 0, 1  # ft_cuda_kind
@@ -539,10 +539,40 @@ def test_each_failure_is_told_and_over(tape, memory, function, code):
         assert tape.download(memory, 1000) == expected
 
 
+def test_kernels_are_compiled_when_they_are_submitted(tape, memory, mock_nvrtc):
+    tape.upload(memory, b"x")
+    tape.sum_later([[1]], [(memory + 4, 1)])
+    assert mock_nvrtc.calls("nvrtcCompileProgram") == 0
+    tape.submit()
+    assert mock_nvrtc.calls("nvrtcCompileProgram") == 2
+    record_step(tape, memory)
+    tape.submit()
+    assert mock_nvrtc.calls("nvrtcCompileProgram") == 2
+
+
+def test_a_kernel_that_is_not_compiled_is_told_and_tried_again(tape, memory, mock_nvrtc):
+    mock_nvrtc.fail("nvrtcCompileProgram", 6)
+    tape.upload(memory, b"x")
+    with pytest.raises(TapeError, match="NVRTC .* does not compile upload.cu"):
+        tape.submit()
+    tape.upload(memory, b"x")
+    assert tape.download(memory, 1) == b"x"
+
+
+def test_what_fails_beside_others_is_tried_again_alone(tape, memory, mock_nvrtc):
+    """By the thread that is told why."""
+    mock_nvrtc.fail("nvrtcCompileProgram", 6)
+    tape.upload(memory, b"x")
+    tape.sum_later([[1]], [(memory + 4, 1)])
+    tape.submit()
+    assert mock_nvrtc.calls("nvrtcCompileProgram") == 3
+
+
 def test_an_image_that_cannot_be_loaded_is_compiled_again(tape, memory, mock_nvrtc):
     """It may be the disk that has it wrong."""
     tape.driver.fail("cuModuleLoadData", 200)
     tape.upload(memory, b"x")
+    tape.submit()
     assert mock_nvrtc.calls("nvrtcCompileProgram") == 2
     assert tape.download(memory, 1) == b"x"
 

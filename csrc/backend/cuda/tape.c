@@ -45,6 +45,7 @@ struct ft_cuda_tape {
     char *nodes;
     size_t used, capacity;
     int count;
+    int unknown; /* launches whose functions are to be found */
     ft_cuda_variables variables;
     ft_cuda_graphs graphs;
     ft_cuda_memory scratch;
@@ -127,8 +128,8 @@ ft_status ft_cuda_launch(ft_cuda *cuda, const ft_launch *l)
     };
     memcpy(n.grid, l->grid, sizeof n.grid);
     memcpy(n.block, l->block, sizeof n.block);
-    FT_FORWARD(ft_cuda_modules_function(cuda->modules, l->kernel, l->precision, l->shared_bytes,
-                                        &n.function));
+    n.function = ft_cuda_modules_known(cuda->modules, l->kernel, l->precision, l->shared_bytes);
+    cuda->tape->unknown += n.function == NULL;
     return record(cuda->tape, &n, l->arguments, l->size);
 }
 
@@ -190,6 +191,27 @@ ft_cuda_behind *ft_cuda_tape_behind(ft_cuda_tape *t)
 }
 
 /* ---- playing ---- */
+
+/* Finds the kernels that were not known when they were recorded: all at once, since they are
+ * compiled side by side. */
+static ft_status find_functions(ft_cuda *cuda)
+{
+    ft_cuda_tape *t = cuda->tape;
+    if (t->unknown == 0)
+        return FT_OK;
+    ft_cuda_modules_compile(cuda->modules);
+    for (size_t at = 0; at < t->used;) {
+        node n;
+        memcpy(&n, t->nodes + at, sizeof n);
+        if (n.kind == NODE_LAUNCH && n.function == NULL) {
+            FT_FORWARD(ft_cuda_modules_function(cuda->modules, n.kernel, n.precision,
+                                                n.shared_bytes, &n.function));
+            memcpy(t->nodes + at, &n, sizeof n);
+        }
+        at += sizeof n + n.arguments;
+    }
+    return FT_OK;
+}
 
 static ft_status play_launch(ft_cuda *cuda, const node *n, void *arguments)
 {
@@ -284,6 +306,8 @@ ft_status ft_cuda_submit(ft_cuda *cuda)
 {
     ft_cuda_tape *t = cuda->tape;
     ft_status status = finish(cuda, FT_CUDA_ANY);
+    if (status == FT_OK)
+        status = find_functions(cuda);
     ft_status sent = ft_cuda_variables_send(cuda, &t->variables);
     if (status == FT_OK)
         status = sent;
@@ -291,6 +315,7 @@ ft_status ft_cuda_submit(ft_cuda *cuda)
         status = play_or_replay(cuda);
     t->used = 0;
     t->count = 0;
+    t->unknown = 0;
     if (t->retired_count > 0) {
         int waited = cuda->driver->stream_synchronize(cuda->stream);
         if (status == FT_OK)
