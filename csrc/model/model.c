@@ -281,10 +281,9 @@ static ft_status clear_embedding_gradients(ft_model *m)
         FT_FORWARD(
             op->zero_rows(m->backend, m->g.word, c->vocab_size * h, (ft_rows){m->touched_rows, h}));
     FT_FORWARD(op->zero(m->backend, m->touched_rows, c->vocab_size));
-    FT_FORWARD(op->zero(m->backend, m->g.position, c->max_positions * h * sizeof(float)));
-    if (m->g.type)
-        FT_FORWARD(op->zero(m->backend, m->g.type, c->type_vocab_size * h * sizeof(float)));
-    return FT_OK;
+    /* The position embedding and, if there is one, the type embedding: gamma lies behind them. */
+    return op->zero(m->backend, m->g.position,
+                    (size_t)(m->g.gamma - m->g.position) * sizeof(float));
 }
 
 ft_status ft_model_prepare_backward(ft_model *m, bool wants_dlogits)
