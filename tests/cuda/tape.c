@@ -4,6 +4,7 @@
 
 #include "backend/cuda/driver/devices.h"
 #include "backend/cuda/driver/modules.h"
+#include "backend/cuda/kernels/upload.h"
 #include "backend/cuda/tape.h"
 
 static ft_status open_parts(ft_cuda *cuda)
@@ -60,11 +61,7 @@ ft_status tape_fill(ft_cuda *cuda, void *memory, unsigned char value, size_t byt
 /* Copies a variable to where it can be seen, when the tape is played. */
 ft_status tape_copy_variable(ft_cuda *cuda, const void *value, const int32_t *bytes, void *to)
 {
-    struct {
-        void *to;
-        const void *from;
-        const int32_t *bytes;
-    } arguments = {to, value, bytes};
+    const ft_upload_arguments arguments = {{{to, value, bytes}}};
     return ft_cuda_launch(cuda, &(ft_launch){
                                     .kernel = FT_KERNEL_upload,
                                     .grid = {1, 1, 1},

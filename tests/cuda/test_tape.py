@@ -233,6 +233,24 @@ def test_small_uploads_and_variables_are_one_copy(tape, memory):
     assert tape.download(memory, 20000) == b"".join(pattern(1000, i) for i in range(20))
 
 
+def test_uploads_one_after_another_are_one_kernel(tape, memory):
+    def upload(count, step, size):
+        before = tape.driver.launches()
+        for i in range(count):
+            tape.upload(memory + step * i, pattern(size + i, i))
+        got = tape.download(memory, step * count)
+        return tape.driver.launches() - before, got
+
+    launches, got = upload(8, 3000, 2500)
+    assert launches == 1
+    for i in range(8):
+        assert got[3000 * i :][: 2500 + i] == pattern(2500 + i, i)
+    assert upload(9, 3000, 2500)[0] == 2  # no kernel has more than eight
+    launches, got = upload(4, 100, 150)  # nor any that overlap
+    assert launches == 4
+    assert got == b"".join(pattern(150 + i, i)[:100] for i in range(4)) != bytes(400)
+
+
 def test_more_variables_than_a_block_holds(tape, memory):
     """They go to further blocks, which stay."""
     parts = [pattern(200_000, i) for i in range(16)]
@@ -346,10 +364,12 @@ def test_more_sums_than_may_wait(tape, memory):
 
 
 def record_step(tape, memory, seed=0, parts=10, size=100):
-    """Ten operations on 1000 bytes, which they set to what the seed makes of them."""
+    """Ten uploads to 1000 bytes, which they set to what the seed makes of them, and between them
+    what keeps them from being one."""
     values = [pattern(size, 1000 * seed + i) for i in range(parts)]
     for i, value in enumerate(values):
         tape.upload(memory + i * size, value)
+        tape.zero(memory + parts * size, 8)
     return b"".join(values)
 
 
@@ -369,7 +389,7 @@ def test_the_third_equal_tape_is_replayed(tape, memory):
         assert tape.download(memory, 1000) == expected
     # The first is played, the second recorded and launched, the others are launched alone.
     assert launches == [(10, 0), (10, 1), (0, 1), (0, 1)]
-    assert tape.driver.graph_nodes() == 10
+    assert tape.driver.graph_nodes() == 20
 
 
 def test_batches_of_one_bucket_are_equal_tapes(tape, memory):
@@ -379,6 +399,7 @@ def test_batches_of_one_bucket_are_equal_tapes(tape, memory):
         tape.zero(memory, 8 * 4096)
         for i, value in enumerate(values):
             tape.upload(memory + 4096 * i, value)
+            tape.zero(memory + 8 * 4096, 8)
         tape.submit()
         everything = tape.download(memory, 8 * 4096)
         for i, value in enumerate(values):
@@ -409,7 +430,7 @@ def test_calls_and_zeros_are_replayed_too(tape, memory):
 
 def test_short_tapes_are_played(tape, memory):
     for _ in range(5):
-        record_step(tape, memory, parts=7)
+        record_step(tape, memory, parts=3)
         tape.submit()
     assert replays(tape) == 0
 
@@ -583,7 +604,7 @@ def test_a_graph_that_fails_is_told_and_over(tape, memory):
         tape.submit()
     record_step(tape, memory, 3)
     tape.driver.fail("cuGraphLaunch", 1)
-    with pytest.raises(TapeError, match="launching a graph of 10 operations"):
+    with pytest.raises(TapeError, match="launching a graph of 20 operations"):
         tape.submit()
     expected = record_step(tape, memory, 4)
     assert tape.download(memory, 1000) == expected

@@ -41,6 +41,18 @@ typedef struct node {
 
 _Static_assert(sizeof(node) == 64 && sizeof(void *) == 8, "a node has no padding");
 
+typedef struct range {
+    char *to;
+    size_t bytes;
+} range;
+
+/* The last uploads, which are one kernel. */
+typedef struct uploads {
+    size_t at, end; /* on the tape */
+    int count;      /* 0: there are none yet */
+    range ranges[FT_UPLOADS];
+} uploads;
+
 struct ft_cuda_tape {
     char *nodes;
     size_t used, capacity;
@@ -49,6 +61,7 @@ struct ft_cuda_tape {
     ft_cuda_variables variables;
     ft_cuda_graphs graphs;
     ft_cuda_memory scratch;
+    uploads uploads;
     ft_cuda_sums sums;
     ft_cuda_behind behind;
     void *capturing;             /* CUstream, in the backend's place while a graph is recorded */
@@ -316,6 +329,7 @@ ft_status ft_cuda_submit(ft_cuda *cuda)
     t->used = 0;
     t->count = 0;
     t->unknown = 0;
+    t->uploads.count = 0;
     if (t->retired_count > 0) {
         int waited = cuda->driver->stream_synchronize(cuda->stream);
         if (status == FT_OK)
@@ -349,16 +363,51 @@ static size_t room_for(size_t bytes)
     return room;
 }
 
+/* Whether uploads are what was recorded last, with room for one more that overlaps none of them. */
+static bool takes_upload(const ft_cuda_tape *t, const char *to, size_t bytes)
+{
+    const uploads *u = &t->uploads;
+    if (u->count == 0 || u->count == FT_UPLOADS || u->end != t->used)
+        return false;
+    for (int i = 0; i < u->count; i++)
+        if (to < u->ranges[i].to + u->ranges[i].bytes && u->ranges[i].to < to + bytes)
+            return false;
+    return true;
+}
+
+/* Makes it one of those. */
+static void join_upload(ft_cuda_tape *t, const ft_upload *upload, size_t bytes, uint32_t blocks)
+{
+    uploads *u = &t->uploads;
+    node n;
+    char *at = t->nodes + u->at;
+    memcpy(&n, at, sizeof n);
+    memcpy(at + sizeof n + (size_t)u->count * sizeof *upload, upload, sizeof *upload);
+    u->ranges[u->count++] = (range){upload->to, bytes};
+    n.grid[0] = n.grid[0] > blocks ? n.grid[0] : blocks;
+    n.grid[1] = (uint32_t)u->count;
+    memcpy(at, &n, sizeof n);
+}
+
 static ft_status record_upload(ft_cuda *cuda, void *to, const void *from_host, size_t bytes)
 {
     size_t room = room_for(bytes);
-    ft_upload_arguments arguments = {.to = to};
-    FT_FORWARD(ft_cuda_variables_add(cuda, &cuda->tape->variables, from_host, bytes, room,
-                                     &arguments.from));
-    FT_FORWARD(ft_cuda_int_variable(cuda, (int32_t)bytes, &arguments.bytes));
-    return ft_cuda_launch_line(cuda, FT_KERNEL_upload, FT_FLOAT32,
-                               ft_cuda_blocks(room / 4, 4 * FT_UPLOAD_THREADS, UINT32_MAX),
-                               FT_UPLOAD_THREADS, &arguments, sizeof arguments);
+    ft_upload upload = {.to = to};
+    FT_FORWARD(
+        ft_cuda_variables_add(cuda, &cuda->tape->variables, from_host, bytes, room, &upload.from));
+    FT_FORWARD(ft_cuda_int_variable(cuda, (int32_t)bytes, &upload.bytes));
+    uint32_t blocks = ft_cuda_blocks(room / 4, 4 * FT_UPLOAD_THREADS, UINT32_MAX);
+    if (takes_upload(cuda->tape, to, bytes)) {
+        join_upload(cuda->tape, &upload, bytes, blocks);
+        return FT_OK;
+    }
+    size_t at = cuda->tape->used;
+    const ft_upload_arguments arguments = {{upload}};
+    FT_FORWARD(ft_cuda_launch_line(cuda, FT_KERNEL_upload, FT_FLOAT32, blocks, FT_UPLOAD_THREADS,
+                                   &arguments, sizeof arguments));
+    cuda->tape->uploads =
+        (uploads){.at = at, .end = cuda->tape->used, .count = 1, .ranges = {{to, bytes}}};
+    return FT_OK;
 }
 
 ft_status ft_cuda_upload(ft_cuda *cuda, void *to, const void *from_host, size_t bytes)

@@ -1,8 +1,9 @@
 #include "common.cuh"
 #include "upload.h"
 
-FT_KERNEL(upload, FT_UPLOAD_THREADS)(ft_upload_arguments a)
+FT_KERNEL(upload, FT_UPLOAD_THREADS)(const ft_upload_arguments arguments)
 {
+    const ft_upload a = arguments.uploads[blockIdx.y];
     int bytes = *a.bytes, first = blockIdx.x * blockDim.x + threadIdx.x;
     int step = gridDim.x * blockDim.x;
     if ((((size_t)a.to | bytes) & 3) == 0)
