@@ -79,7 +79,7 @@ ft_status ft_cuda_record_call(ft_cuda *, ft_cuda_call, const void *arguments, si
 ft_status ft_cuda_variable(ft_cuda *, const void *value, size_t size, const void **device);
 
 /* Device memory for what one operation needs while it runs: its content is undefined, and lost to
- * what asks next. */
+ * what asks next. What an operation leaves for a later one to do is in sums.h and behind.h. */
 ft_status ft_cuda_scratch(ft_cuda *, size_t bytes, void **out);
 
 /* Dropout and layout as kernels read them. */
