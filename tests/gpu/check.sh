@@ -22,6 +22,7 @@ tests() { # NAME SECONDS ARGUMENTS-OF-PYTEST...
 part info 60 python3 -m ftcore info
 tests operations 120 tests/gpu/test_gpu_operations.py
 tests attention 120 tests/gpu/test_gpu_attention.py
+tests tensors 90 tests/gpu/test_gpu_tensors.py
 tests training 150 tests/gpu/test_gpu_training.py -k "not sanitizer and not minilm"
 part sanitizer 90 compute-sanitizer --error-exitcode 9 python3 tests/gpu/small_training.py 2
 for preset in mrpc-8 mrpc-32 large-512; do
