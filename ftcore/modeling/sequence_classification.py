@@ -303,7 +303,7 @@ class SequenceClassifier:
         self.config.dtype = "float32"
         vars(self.config).pop("torch_dtype", None)
         save_weights(folder, self.parameters())
-        self.config.save_pretrained(folder)
+        as_config(self.config).save_pretrained(folder)
         sync_folder(folder)
 
     # Forward and backward

@@ -76,8 +76,9 @@ class Trainer:
 
     Args:
         model: a model of ftcore's, from AutoModelForSequenceClassification; or transformers', in
-            whose place one of ftcore's, `self.model`, is trained and evaluated: its weights are
-            taken before each, and are the trained ones when `train` ends, however it does.
+            whose place one of ftcore's, `self.model`, is trained, evaluated, saved and given to
+            callbacks. The weights of yours are copied into that one before it is, and are the
+            trained ones when `train` ends, however it does: to change weights, change yours.
         args: TrainingArguments, ftcore's or transformers'; without them the defaults.
         data_collator: with None, ftcore's or transformers' DataCollatorWithPadding, or a
             default_data_collator, batches are packed without padding, straight from columns that

@@ -104,6 +104,20 @@ def test_the_first_gpu_is_used_unless_the_cpu_is_asked_for(mock_gpu, tmp_path):
     assert str(TrainingArguments(str(tmp_path)).device) == "cpu"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_model_of_transformers_gets_its_weights_back(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(**make_model().config.to_dict())
+    model = transformers.BertForSequenceClassification(config)
+    before = model.classifier.weight.detach().clone()
+    trainer = make_trainer(tmp_path, model)
+    trainer.train()
+    assert trainer.model.core.device == "cuda:0"
+    assert (model.classifier.weight != before).any()
+    for name, value in trainer.model.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name].numpy(), value, err_msg=name)
+
+
 def test_a_model_that_was_moved_since_is_moved_back(tmp_path):
     trainer = make_trainer(tmp_path, max_steps=1)
     for work in (trainer.train, trainer.evaluate, lambda: trainer.predict(ROWS)):

@@ -118,12 +118,45 @@ def exchange(model):
     model.classifier = torch.nn.Sequential(torch.nn.Linear(128, 2))
 
 
+def change_configuration(model):
+    model.config.num_labels = 5
+
+
+def add_module(model):
+    model.adapter = torch.nn.Linear(2, 2)
+
+
+def add_parameter(model):
+    model.scale = torch.nn.Parameter(torch.ones(()))
+
+
+def share_layer(model):
+    model.bert.encoder.layer[1] = model.bert.encoder.layer[0]
+
+
 def hook(model):
     model.bert.pooler.register_forward_hook(lambda module, inputs, output: 2 * output)
 
 
+def hook_gradient(model):
+    model.classifier.weight.register_hook(torch.zeros_like)
+
+
+def exchange_forward(model):
+    model.bert.forward = lambda *args, **kwargs: None
+
+
 def checkpoint(model):
     model.bert.encoder.gradient_checkpointing = True  # as the method that asks for it does
+
+
+def lose_numbers(model):
+    model.to("meta")
+
+
+def infer(model):
+    with torch.inference_mode():
+        model.classifier.weight = torch.nn.Parameter(torch.zeros(2, 128))
 
 
 @pytest.mark.parametrize(
@@ -131,10 +164,18 @@ def checkpoint(model):
     [
         (freeze, r"word_embeddings.weight has requires_grad=False"),
         (torch.nn.Module.half, r"is torch.float16, but weights must be float32"),
-        (change_dropout, r"not what its configuration says"),
-        (exchange, r"not what its configuration says"),
+        (change_dropout, r"^dropout is Dropout\(p=0.3.*configuration makes it Dropout\(p=0.1"),
+        (exchange, r"^classifier is Sequential\(\), but .* makes it Linear"),
+        (change_configuration, r"out_features=2.* makes it .*out_features=5"),
+        (add_module, r"^adapter is Linear.* makes it none"),
+        (add_parameter, r"scale is no parameter of a BertForSequenceClassification"),
+        (share_layer, r"layer.0.*weight and .*layer.1.*weight are one parameter"),
         (hook, r"bert.pooler has hooks"),
+        (hook_gradient, r"classifier.weight has hooks"),
+        (exchange_forward, r"bert was given another forward"),
         (checkpoint, r"gradient_checkpointing_disable\(\)"),
+        (lose_numbers, r"is a meta tensor"),
+        (infer, r"classifier.weight was made in torch.inference_mode\(\)"),
     ],
 )
 def test_what_the_step_would_not_do_is_refused(hub, tmp_path, change, message):
@@ -142,6 +183,43 @@ def test_what_the_step_would_not_do_is_refused(hub, tmp_path, change, message):
     change(model)
     with pytest.raises(ValueError, match=message):
         ftcore.Trainer(model, arguments(tmp_path))
+
+
+def test_what_transformers_leaves_in_a_model_does_not_matter(hub, tmp_path):
+    model = load("tiny-bert", attn_implementation="eager")
+    model(torch.tensor([[2, 5, 3]]), output_attentions=True, output_hidden_states=True)
+    assert any(module._forward_hooks for module in model.modules())
+    model(torch.tensor([[2, 5, 3]]), labels=torch.tensor([1])).loss.backward()
+    make_trainer("ftcore", model, tmp_path, max_steps=1).train()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_configuration_stays_the_users_own(hub, tmp_path):
+    model = load("tiny-bert", num_labels=3)
+    trainer = make_trainer("ftcore", model, tmp_path, max_steps=1)
+    model.config.id2label = {0: "no", 1: "perhaps", 2: "yes"}
+    model.config.label2id = {"no": 0, "perhaps": 1, "yes": 2}
+    trainer.save_model(tmp_path / "saved")
+    saved = transformers.AutoConfig.from_pretrained(tmp_path / "saved")
+    assert saved.id2label == model.config.id2label
+    labels = [[1.0, 0.0, 1.0]] * 16
+    rows = mrpc("tiny-bert")["train"].select(range(16))
+    trainer.train_dataset = rows.select_columns("input_ids").add_column("labels", labels)
+    trainer.train()
+    assert model.config.problem_type == "multi_label_classification"  # as its own would say
+
+
+def test_a_model_whose_sizes_changed_needs_another_trainer(hub, tmp_path):
+    model = load("tiny-bert")
+    trainer = make_trainer("ftcore", model, tmp_path, max_steps=1)
+    model.resize_token_embeddings(30600)
+    with pytest.raises(ValueError, match="other sizes .*make another Trainer"):
+        trainer.train()
+    trainer = make_trainer("ftcore", model, tmp_path, max_steps=1)
+    trainer.train_dataset = [{"input_ids": [101, 30599, 102], "labels": 1}] * 8
+    before = model.get_input_embeddings().weight.detach().clone()
+    trainer.train()
+    assert (model.get_input_embeddings().weight != before)[30599].any()
 
 
 def test_what_was_changed_later_is_refused_then(hub, tmp_path):
