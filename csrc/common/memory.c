@@ -56,8 +56,7 @@ ft_status ft_allocate(size_t bytes, void **out)
     *out = NULL;
     if (rounded >= bytes && rounded <= SIZE_MAX / 2)
         *out = rounded >= MAPPED ? map_large(rounded) : allocate_small(rounded);
-    FT_RETURN_IF(*out == NULL, FT_ERROR_MEMORY, "cannot allocate %zu bytes (%.1f MiB)", bytes,
-                 (double)bytes / (1 << 20));
+    FT_RETURN_IF(*out == NULL, FT_ERROR_MEMORY, "cannot allocate %s", ft_size(bytes).text);
     return FT_OK;
 }
 
