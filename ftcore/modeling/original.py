@@ -26,7 +26,7 @@ class Original:
 
     def __init__(self, source: Any) -> None:
         """Raises TypeError for a model of another class, ValueError for one that is not as its
-        configuration makes it, or that is to be trained in another way."""
+        configuration makes it."""
         kind = type(source)
         if not kind.__module__.startswith("transformers.models.") or kind.__name__ not in _BY_NAME:
             raise TypeError(
@@ -62,9 +62,13 @@ class Original:
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
-        """Copies the model's weights into the source in the end, in failure too."""
+        """Copies the model's weights into the source in the end, in failure too.
+
+        Raises ValueError for a source that is to be trained in another way.
+        """
         import torch
 
+        _check_trainable(self.source)
         self.source.zero_grad()  # as training it would
         self._training = True
         try:
@@ -80,51 +84,51 @@ class Original:
 
 
 def _check(source: Any) -> None:
+    torch = sys.modules["torch"]
     for name, parameter in source.named_parameters():
-        _check_parameter(name, parameter)
+        if parameter.dtype != torch.float32:
+            raise ValueError(
+                f"{name} is {parameter.dtype}, but weights must be float32: load the model with "
+                "dtype=torch.float32, and pass bf16=True or fp16=True for a step in 16 bits"
+            )
+        if parameter.is_meta:
+            raise ValueError(f"{name} is a meta tensor, which has no numbers: load the weights")
     for name, module in source.named_modules():
-        _check_module(name or type(source).__name__, module)
+        name = name or type(source).__name__
+        hooks = [hook for kind in _HOOKS for hook in getattr(module, kind).values()]
+        # Those of transformers' own note outputs; a call with output_attentions=True leaves them.
+        if not all(
+            str(getattr(hook, "__module__", "")).startswith("transformers.") for hook in hooks
+        ):
+            raise ValueError(f"{name} has hooks, which ftcore's step would not call: remove them")
+        if "forward" in vars(module):
+            raise ValueError(
+                f"{name} was given another forward, which ftcore's step would not call: load the "
+                "model anew"
+            )
     _check_structure(source)
 
 
-def _check_parameter(name: str, parameter: Any) -> None:
-    torch = sys.modules["torch"]
-    if not parameter.requires_grad:
-        raise ValueError(
-            f"{name} has requires_grad=False, which is not supported: ftcore's step trains all "
-            "parameters"
-        )
-    if parameter.dtype != torch.float32:
-        raise ValueError(
-            f"{name} is {parameter.dtype}, but weights must be float32: load the model with "
-            "dtype=torch.float32, and pass bf16=True or fp16=True for a step in 16 bits"
-        )
-    if parameter.is_meta:
-        raise ValueError(f"{name} is a meta tensor, which has no numbers: load the weights")
-    if parameter.is_inference():
-        raise ValueError(
-            f"{name} was made in torch.inference_mode(), so that it cannot be trained: load the "
-            "model outside of it"
-        )
-    if parameter._backward_hooks or parameter._post_accumulate_grad_hooks:
-        raise ValueError(f"{name} has hooks, which ftcore's step would not call: remove them")
-
-
-def _check_module(name: str, module: Any) -> None:
-    if getattr(module, "gradient_checkpointing", False):
-        raise ValueError(
-            f"gradient checkpointing of {name} is not supported: switch it off, by "
-            "gradient_checkpointing_disable()"
-        )
-    hooks = [hook for kind in _HOOKS for hook in getattr(module, kind).values()]
-    # Those of transformers' own note outputs; a call with output_attentions=True leaves them.
-    if not all(str(getattr(hook, "__module__", "")).startswith("transformers.") for hook in hooks):
-        raise ValueError(f"{name} has hooks, which ftcore's step would not call: remove them")
-    if "forward" in vars(module):
-        raise ValueError(
-            f"{name} was given another forward, which ftcore's step would not call: load the model "
-            "anew"
-        )
+def _check_trainable(source: Any) -> None:
+    for name, parameter in source.named_parameters():
+        if not parameter.requires_grad:
+            raise ValueError(
+                f"{name} has requires_grad=False, which is not supported: ftcore's step trains all "
+                "parameters"
+            )
+        if parameter.is_inference():
+            raise ValueError(
+                f"{name} was made in torch.inference_mode(), so that it cannot be trained: load "
+                "the model outside of it"
+            )
+        if parameter._backward_hooks or parameter._post_accumulate_grad_hooks:
+            raise ValueError(f"{name} has hooks, which ftcore's step would not call: remove them")
+    for name, module in source.named_modules():
+        if getattr(module, "gradient_checkpointing", False):
+            raise ValueError(
+                f"gradient checkpointing of {name} is not supported: switch it off, by "
+                "gradient_checkpointing_disable()"
+            )
 
 
 def _check_structure(source: Any) -> None:
