@@ -746,9 +746,11 @@ def _not_finite(what: str, value: float | None, step: int) -> str:
 def _check_optimizers(optimizers: Any, model: SequenceClassifier) -> tuple[Any, Any]:
     optimizer, scheduler = optimizers
     if optimizer is not None and not isinstance(optimizer, AdamW):
+        kind = type(optimizer)
         raise TypeError(
-            f"optimizers must hold an ftcore.AdamW, got {type(optimizer).__name__}: the update is "
-            "part of the fused step"
+            f"optimizers must hold an ftcore.AdamW, got {kind.__module__}.{kind.__name__}: the "
+            "update is part of the fused step; learning_rate, weight_decay, adam_beta1 and the "
+            "like are TrainingArguments"
         )
     if optimizer is not None and optimizer.model is not model:
         raise ValueError("the optimizer's parameters are not those of the model")

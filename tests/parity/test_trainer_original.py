@@ -246,6 +246,13 @@ def test_what_was_changed_later_is_refused_then(hub, tmp_path):
             use()
 
 
+def test_optimizers_of_torch_are_refused(hub, tmp_path):
+    model = load("tiny-bert")
+    optimizer = torch.optim.AdamW(model.parameters())
+    with pytest.raises(TypeError, match=r"got torch\.optim\.\w+\.AdamW: .*TrainingArguments"):
+        ftcore.Trainer(model, arguments(tmp_path), optimizers=(optimizer, None))
+
+
 def test_other_models_are_refused(tmp_path):
     class Own(transformers.BertForSequenceClassification):
         pass
