@@ -1,4 +1,4 @@
-"""transformers' classifiers in the place of ftcore's: taken as they are, and given back trained."""
+"""transformers' classifiers as Trainer takes them: one of ftcore's is trained in their place."""
 
 from __future__ import annotations
 
