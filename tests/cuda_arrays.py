@@ -118,11 +118,11 @@ _new_capsule.restype = ctypes.py_object
 _new_capsule.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 # What capsules and tensors point to; as long as the process.
 _kept = []
+_DESTRUCTOR = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
 
 def fill(tensor, array):
     """Makes the Tensor show the NumPy array as one on a GPU."""
-    extents = ctypes.c_int64 * max(array.ndim, 1)
     shape = extents(*array.shape)
     strides = extents(*(s // array.itemsize for s in array.strides))
     _kept.append((shape, strides))
@@ -132,13 +132,23 @@ def fill(tensor, array):
     tensor.shape, tensor.strides, tensor.byte_offset = shape, strides, 0
 
 
-def capsule(array, version):
-    """What __dlpack__ returns of an array, of that major version or of none."""
+def extents(*numbers):
+    """A shape or strides, for a field of a Tensor."""
+    return (ctypes.c_int64 * len(numbers))(*numbers)
+
+
+def capsule(array, version, destructor=None, **fields):
+    """What __dlpack__ returns of an array, of that major version or of none; `destructor` is called
+    with its address, `fields` are the tensor's that are other than the array's."""
     managed = Versioned(version=(version, 0)) if version else Managed()
     fill(managed.tensor, array)
-    _kept.append(managed)
+    for name, value in fields.items():
+        setattr(managed.tensor, name, value)
+    destroy = _DESTRUCTOR(destructor) if destructor else None
+    _kept.append((managed, destroy, array))
     name = b"dltensor_versioned" if version else b"dltensor"
-    return _new_capsule(ctypes.addressof(managed), name, None)
+    address = ctypes.cast(destroy, ctypes.c_void_p) if destroy else None
+    return _new_capsule(ctypes.addressof(managed), name, address)
 
 
 # ------------------------------------------------------------------------------ arrays

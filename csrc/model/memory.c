@@ -83,7 +83,7 @@ static ft_status add_host_flags(ft_model *m, uint8_t *memory, uint8_t *flags)
     uint8_t *before = malloc(rows);
     FT_RETURN_IF(before == NULL, FT_ERROR_MEMORY, "cannot allocate the row flags");
     ft_status status = op->download(m->backend, before, memory, rows);
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows && status == FT_OK; r++)
         flags[r] |= before[r];
     free(before);
     return status == FT_OK ? op->upload(m->backend, memory, flags, rows) : status;

@@ -88,8 +88,10 @@ static ft_status outputs(ft_model *m, ft_status (*copy)(ft_backend *, void *, co
 
 ft_status ft_model_copy_outputs(ft_model *m, float *loss, float *logits)
 {
-    FT_FORWARD(outputs(m, m->backend->operations->copy, loss, logits));
-    return ft_model_submit(m);
+    ft_status status = outputs(m, m->backend->operations->copy, loss, logits);
+    /* After a failure too: a later pass must not write to what is no longer the caller's. */
+    ft_status submitted = ft_model_submit(m);
+    return status != FT_OK ? status : submitted;
 }
 
 ft_status ft_model_download_outputs(ft_model *m, float *loss, float *logits)

@@ -23,11 +23,24 @@ typedef struct ft_gpu_array {
 int ft_python_gpu_array(const ft_module_state *state, PyObject *object, const char *name, int gpu,
                         const ft_gpu_array **out);
 
-/* The bytes that its numbers lie in: how many, and how many of them lie before `data`. */
-size_t ft_gpu_array_span(const ft_gpu_array *array, size_t *before);
+/* The bytes that its numbers lie in: how many, and how many of them lie before `data`. 0 where
+ * there can be no such array: an extent is negative, or bytes cannot be counted. */
+int ft_gpu_array_span(const ft_gpu_array *array, size_t *bytes, size_t *before);
 
 int ft_number_bytes(ft_number type);
 int ft_number_numpy(ft_number type);
 int ft_gpu_array_is_contiguous(const ft_gpu_array *array);
+
+/* gpu_array_read.c */
+
+/* Fills in what the object shows. 1 where it is such an array, 0 where it is nothing of the kind or
+ * cannot be read, in which case an exception may be set; -1 with one. ordered, alone: whether there
+ * is a stream, and alone, as gpu_array has them. */
+int ft_gpu_array_read(ft_module_state *state, PyObject *object, int ordered, int alone,
+                      ft_gpu_array *array);
+
+/* Clears an exception that says no more than that an object is not what it was asked for; -1 where
+ * it is to be raised, as an interruption is. */
+int ft_gpu_array_forgive(void);
 
 #endif

@@ -8,6 +8,12 @@
  * packs the batch on the host will say better; or -1 with an exception. A vector is a matrix of one
  * column. `last` is the last of the types of number that it may have. */
 
+/* As many as kernels count; none are no batch. */
+static bool is_extent(int64_t extent)
+{
+    return extent > 0 && extent <= 1 << 30;
+}
+
 static int get_array(PyObject *self, PyObject *object, const char *name, ft_number last,
                      ft_array *out, const ft_gpu_array **array)
 {
@@ -18,7 +24,7 @@ static int get_array(PyObject *self, PyObject *object, const char *name, ft_numb
     const ft_gpu_array *a = *array;
     if (a != NULL)
         *out = (ft_array){a->data, a->type, a->strides[0], a->strides[1]};
-    return a == NULL || (a->type <= last && a->shape[0] <= INT32_MAX && a->shape[1] <= INT32_MAX);
+    return a == NULL || (a->type <= last && is_extent(a->shape[0]) && is_extent(a->shape[1]));
 }
 
 static int get_ids(PyObject *self, PyObject *object, ft_padded_arrays *p)
@@ -29,7 +35,7 @@ static int get_ids(PyObject *self, PyObject *object, ft_padded_arrays *p)
         return got < 0 ? -1 : 0;
     p->rows = (int32_t)a->shape[0];
     p->length = (int32_t)a->shape[1];
-    return a->dimensions == 2 && p->rows > 0 && p->length > 0;
+    return a->dimensions == 2;
 }
 
 /* What is [rows, length], or, where `one_row` allows it, [1, length]. */
@@ -186,17 +192,18 @@ PyObject *ft_python_model_backward_from(PyObject *self, PyObject *arguments)
     float *scale, *dlogits;
     ft_model *model = ft_python_model(self);
     if (!PyArg_ParseTuple(arguments, "OO:backward_from", &scale_object, &dlogits_object) ||
-        get_floats(self, scale_object, "loss_scale", 1, false, &scale) < 0 ||
-        get_floats(self, dlogits_object, "dlogits", ft_model_logit_count(model), false, &dlogits) <
-            0 ||
         ft_python_model_begin(self) < 0)
         return NULL;
-    ft_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ft_model_backward_from(model, scale, dlogits);
-    Py_END_ALLOW_THREADS
+    ft_status status = FT_OK;
+    if (get_floats(self, scale_object, "loss_scale", 1, false, &scale) == 0 &&
+        get_floats(self, dlogits_object, "dlogits", ft_model_logit_count(model), false, &dlogits) ==
+            0) {
+        Py_BEGIN_ALLOW_THREADS
+        status = ft_model_backward_from(model, scale, dlogits);
+        Py_END_ALLOW_THREADS
+    }
     ft_python_model_end(self);
-    return ft_python_finish(status);
+    return PyErr_Occurred() ? NULL : ft_python_finish(status);
 }
 
 static PyObject *order(PyObject *self, PyObject *stream,
@@ -244,8 +251,9 @@ PyObject *ft_python_model_download(PyObject *self, PyObject *object)
         return NULL;
     if (a == NULL)
         Py_RETURN_NONE;
-    size_t before;
-    npy_intp count = (npy_intp)ft_gpu_array_span(a, &before);
+    size_t span = 0, before = 0;
+    ft_gpu_array_span(a, &span, &before); /* what cannot be counted is no GpuArray */
+    npy_intp count = (npy_intp)span;
     PyObject *bytes = PyArray_SimpleNew(1, &count, NPY_UINT8), *view = NULL;
     if (bytes != NULL && ft_python_model_begin(self) == 0) {
         ft_status status;

@@ -297,7 +297,10 @@ PyObject *ft_python_model_parameter_address(PyObject *self, PyObject *index)
     ft_model *model = ft_python_model(self);
     if (p == NULL || ft_python_model_begin(self) < 0)
         return NULL;
-    ft_status status = ft_model_submit(model);
+    ft_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = ft_model_submit(model);
+    Py_END_ALLOW_THREADS
     ft_python_model_end(self);
     if (status != FT_OK)
         return ft_python_finish(status);
@@ -315,6 +318,8 @@ PyObject *ft_python_model_parameter_dlpack(PyObject *self, PyObject *arguments, 
         return NULL;
     const ft_parameter *p = parameter_at(self, index);
     long long number = stream == Py_None ? 1 : PyLong_AsLongLong(stream);
+    if (!PyErr_Occurred() && number < -1)
+        PyErr_Format(PyExc_ValueError, "stream must be a stream's handle or -1, got %lld", number);
     if (p == NULL || PyErr_Occurred() || ft_python_model_begin(self) < 0)
         return NULL;
     ft_model *model = ft_python_model(self);

@@ -2,7 +2,7 @@
 #include "python/gpu_array.h"
 #include "python/operations.h"
 
-/* An operand [rows, columns] or [columns] of a type of ft_number; None: not given. */
+/* An operand [rows, columns] of a type of ft_number; None: not given. */
 static int get_array(ft_call *call, PyObject *object, const char *name, ft_array *out)
 {
     PyArrayObject *array = (PyArrayObject *)object;
@@ -25,7 +25,8 @@ static int get_array(ft_call *call, PyObject *object, const char *name, ft_array
         shown.shape[i] = PyArray_DIM(array, i);
         shown.strides[i] = PyArray_STRIDE(array, i);
     }
-    size_t before, bytes = ft_gpu_array_span(&shown, &before);
+    size_t bytes = 0, before = 0;
+    ft_gpu_array_span(&shown, &bytes, &before); /* NumPy's arrays always have one */
     char *start = ft_call_reach(call, PyArray_BYTES(array) - before, bytes ? bytes : 1, false);
     if (start == NULL)
         return -1;

@@ -128,10 +128,10 @@ def run(
         model.choose_problem(labels)
     streams = _streams([*arrays, *places])
     _follow(model.core, streams)
-    results = model.run_padded(arrays, places, wants_gradient)
-    if results is not None:
+    try:
+        return model.run_padded(arrays, places, wants_gradient)
+    finally:  # what failed half-way may still be written by the GPU
         _lead(model.core, streams)
-    return results
 
 
 def backward(model: SequenceClassifier, run: int, dloss: Any, dlogits: Any, stream: int) -> bool:
@@ -142,8 +142,10 @@ def backward(model: SequenceClassifier, run: int, dloss: Any, dlogits: Any, stre
         return False
     model.take_run(run)
     model.core.follow(stream)
-    model.core.backward_from(*arrays)
-    model.core.lead(stream)
+    try:
+        model.core.backward_from(*arrays)
+    finally:
+        model.core.lead(stream)
     return True
 
 

@@ -303,6 +303,25 @@ def test_what_is_wrong_is_said_as_on_the_host(memory, stream, batch):
         assert str(got.value) == str(expected.value)
 
 
+class Empty(InterfaceArray):
+    """Of no numbers, and no memory, as libraries make it."""
+
+    @property
+    def __cuda_array_interface__(self):
+        return {**super().__cuda_array_interface__, "data": (0, False)}
+
+
+@pytest.mark.parametrize("problem", ["single_label_classification", "regression"])
+def test_labels_of_no_columns_are_not_none(memory, problem):
+    model, batch = bert(problem_type=problem).eval(), make_batch(labels=np.ones((4, 0), np.int64))
+    with pytest.raises(ValueError, match="labels") as expected:
+        model(**batch)
+    arrays = to_gpu(memory, batch, Array) | {"labels": Empty(batch["labels"])}
+    with pytest.raises(ValueError, match="labels") as got:
+        model(**arrays)
+    assert str(got.value) == str(expected.value)
+
+
 def test_distilbert_s_types_are_refused_as_on_the_host(memory, stream):
     batch = changed("token_type_ids", 0, 0)
     del batch["position_ids"]
@@ -332,68 +351,6 @@ def test_other_types_and_places_take_the_host_s_path(memory, stream):
     np.testing.assert_array_equal(model(**tensors).logits.detach().numpy(), want)
 
 
-class Shown:
-    """What shows these attributes."""
-
-    def __init__(self, **attributes):
-        self.__dict__.update(attributes)
-
-
-def interface(**changes):
-    shown = {"shape": (2, 3), "typestr": "<i8", "data": (4096, False), "version": 3}
-    shown.update(changes)
-    return Shown(__cuda_array_interface__=shown)
-
-
-MALFORMED = {
-    "nothing": object(),
-    "no dictionary": Shown(__cuda_array_interface__=7),
-    "an empty dictionary": Shown(__cuda_array_interface__={}),
-    "a list for a shape": interface(shape=[2, 3]),
-    "a shape of text": interface(shape=("2", "3")),
-    "a huge shape": interface(shape=(1 << 70, 1)),
-    "three dimensions": interface(shape=(1, 2, 3)),
-    "strides of another": interface(strides=(8,)),
-    "bytes for a type": interface(typestr=b"<i8"),
-    "complex numbers": interface(typestr="<c8"),
-    "the other order of bytes": interface(typestr=">i8"),
-    "no address": interface(data=("4096", False)),
-    "a huge address": interface(data=(1 << 70, False)),
-    "no memory": interface(data=(0, False)),
-    "an odd address": interface(data=(4097, False)),
-    "a huge stream": interface(stream=1 << 70),
-    "a mask": interface(mask=interface()),
-    "a device of text": Shown(__dlpack_device__=lambda: ("2", "0")),
-    "a device without an array": Shown(__dlpack_device__=lambda: (2, 0)),
-    "no capsule": Shown(__dlpack_device__=lambda: (2, 0), __dlpack__=lambda **_: 7),
-}
-
-
-@pytest.mark.parametrize("shown", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_shown_wrongly_is_no_array(shown):
-    for options in ({}, {"alone": True}, {"stream": 1}):
-        assert _core.gpu_array(shown, 0, **options) is None
-    assert _core.gpu_array(interface(), 0, alone=True).shape == (2, 3)
-
-
-def test_an_interruption_is_not_swallowed():
-    def interrupted(**_):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        _core.gpu_array(Shown(__dlpack__=interrupted), 0, stream=1)
-
-
-def test_capsules_of_another_major_version_are_not_read(memory):
-    ids = memory.array(np.ones((2, 3), np.int64))
-    for version, read in ((0, True), (1, True), (2, False)):
-        shown = Shown(
-            __dlpack_device__=lambda: (2, 0),
-            __dlpack__=lambda version=version, **_: cuda_arrays.capsule(ids, version),
-        )
-        assert (_core.gpu_array(shown, 0) is not None) == read
-
-
 def test_the_core_s_arguments_are_checked(memory):
     core = bert().core
     ids, loss, logits, flags = (
@@ -420,6 +377,18 @@ def test_the_core_s_arguments_are_checked(memory):
         core.backward_from(loss, logits)
     with pytest.raises(TypeError):
         core.lead("a stream")
+    with pytest.raises(ValueError, match="stream must be a stream's handle or -1, got -2"):
+        core.parameter_dlpack(0, -2)
+
+
+def test_rows_longer_than_kernels_count_are_not_packed_there(memory):
+    """As a tensor of one number may be expanded to."""
+    one = memory.array(np.ones((1, 1), np.int64))
+    for shape in ((1, (1 << 31) - 1), ((1 << 31) - 1, 1), (1, 1 << 40)):
+        many = np.lib.stride_tricks.as_strided(one, shape, (0, 0))
+        ids = _core.gpu_array(InterfaceArray(many), 0, alone=True)
+        assert ids.shape == shape
+        assert bert().core.forward_padded(ids, None, None, None, None) is None
 
 
 def test_an_array_of_another_gpu_is_not_read(mock_gpu, memory, stream):
