@@ -432,6 +432,33 @@ def test_steps_are_replayed_as_graphs_whatever_the_arrays_addresses(mock_gpu, me
     assert launched[-1] < 10 < launched[0]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_batches_of_the_host_and_of_the_gpu_take_turns(memory, stream, precision):
+    """Gradients add up over both, with passes of evaluation and faults between them."""
+    makes = [lambda _, x: x, cuda_tensor, Array, lambda _, x: torch.tensor(x)]
+
+    def train(kinds):
+        model = bert()
+        model.core.precision = precision
+        optimizer = AdamW(model.parameters(), lr=1e-2)
+        for step in range(8):
+            make = makes[step % len(makes) if kinds > 1 else 0]
+            batch = make_batch(2 + step % 3, 5 + step, seed=step, labels=None)
+            labels = np.arange(2 + step % 3) % 3
+            model(**to_gpu(memory, {**batch, "labels": labels}, make)).loss.backward()
+            with torch.no_grad():
+                model.eval()(**to_gpu(memory, make_batch(seed=step), makes[kinds // 2]))
+            with pytest.raises(IndexError, match="input id 50"):
+                model(**to_gpu(memory, changed("input_ids", (2, 0), 50), makes[kinds // 2]))
+            model.train()
+            if step % 2:
+                optimizer.step()
+                optimizer.zero_grad()
+        return [parameter.data for parameter in model.parameters()]
+
+    assert_equal(train(len(makes)), train(1))
+
+
 def test_outputs_are_the_caller_s(mock_gpu, memory, stream):
     model, batch = bert().eval(), make_batch()
     output = model(**to_gpu(memory, batch, cuda_tensor))
@@ -532,6 +559,24 @@ def test_a_failure_of_the_gpu_is_an_error(mock_gpu, memory, stream):
         with pytest.raises(RuntimeError, match="CUDA error 999"):
             model(**batch)
     assert model(**batch).loss.item() > 0
+
+
+def test_a_stream_waits_for_what_failed_half_way(mock_gpu, memory, stream):
+    """Its library may reuse at once what the call had of it, which the GPU may still write to."""
+    model, batch = bert(), to_gpu(memory, make_batch(), cuda_tensor)
+    stream[0] = memory.stream()
+    loss = model(**batch).loss
+    waits = mock_gpu.calls("cuStreamWaitEvent")
+    mock_gpu.fail("cuLaunchKernel", 999)
+    with pytest.raises(RuntimeError, match="CUDA error 999"):
+        loss.backward(cuda_tensor(memory, np.float32(1)))
+    assert mock_gpu.calls("cuStreamWaitEvent") == waits + 2
+    for function in ("cuMemcpyDtoDAsync_v2", "cuLaunchKernel"):
+        waits = mock_gpu.calls("cuStreamWaitEvent")
+        mock_gpu.fail(function, 999)
+        with pytest.raises(RuntimeError, match="CUDA error 999"):
+            model(**batch)
+        assert mock_gpu.calls("cuStreamWaitEvent") == waits + 2
 
 
 # ------------------------------------------------------------------------------ parameters
