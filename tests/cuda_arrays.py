@@ -145,7 +145,7 @@ def capsule(array, version, destructor=None, **fields):
     for name, value in fields.items():
         setattr(managed.tensor, name, value)
     destroy = _DESTRUCTOR(destructor) if destructor else None
-    _kept.append((managed, destroy, array))
+    _kept.append((managed, destroy))
     name = b"dltensor_versioned" if version else b"dltensor"
     address = ctypes.cast(destroy, ctypes.c_void_p) if destroy else None
     return _new_capsule(ctypes.addressof(managed), name, address)

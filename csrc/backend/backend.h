@@ -5,7 +5,7 @@
  * Conventions
  *   - A `void *` operand is of the structure's precision; a `float *` operand is float32 always.
  *     All but those of `upload`, `download` and `padded_lengths` that say so, and the scalars in
- * the structures, are memory of the backend (host memory on CPU backends).
+ *     the structures, are memory of the backend (host memory on CPU backends).
  *   - Whatever the precision, operations compute in float32 and round what they write, once, at
  *     the end; where something is rounded sooner, the operation says so. Products take rounded
  *     operands and sum in float32. The residual stream, which every layer adds to, and its
