@@ -512,6 +512,9 @@ def available_memory(root: str = "") -> int | None:
     control groups that it is in, runs out; None where the system does not say. root: the folder
     that holds proc and sys."""
 
+def wait_briefly() -> None:
+    """Has OpenMP's threads sleep soon where they wait, from the next step on."""
+
 def cpu_info() -> dict[str, Any]:
     """What the CPU backend computes with: "threads", "kernels" (that are used), "available" (those
     that this processor runs, best first), "bfloat16" (whether it is worth while), "onednn" (its

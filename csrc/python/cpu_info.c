@@ -1,9 +1,11 @@
-/* ftcore._core.cpu_info: what the CPU backend computes with. */
+/* ftcore._core.cpu_info and wait_briefly: what the CPU backend computes with, and how its threads
+ * wait. */
 #include "python/module.h"
 
 #ifdef FT_HAVE_ONEDNN
 
 #    include "backend/cpu/description.h"
+#    include "backend/cpu/waiting.h"
 
 static PyObject *tuple_of(const char *const *names, int count)
 {
@@ -44,6 +46,13 @@ static PyObject *cpu_info(PyObject *module, PyObject *arguments)
                          "onednn", version, "onednn_path", path);
 }
 
+static PyObject *wait_briefly(PyObject *module, PyObject *arguments)
+{
+    (void)module, (void)arguments;
+    ft_cpu_want_brief_waits();
+    Py_RETURN_NONE;
+}
+
 #else
 
 static PyObject *cpu_info(PyObject *module, PyObject *arguments)
@@ -55,10 +64,19 @@ static PyObject *cpu_info(PyObject *module, PyObject *arguments)
     return NULL;
 }
 
+static PyObject *wait_briefly(PyObject *module, PyObject *arguments)
+{
+    (void)module, (void)arguments; /* there is one thread alone */
+    Py_RETURN_NONE;
+}
+
 #endif
 
 static PyMethodDef functions[] = {
     {"cpu_info", cpu_info, METH_NOARGS, "cpu_info()\n--\n\nWhat the CPU backend computes with."},
+    {"wait_briefly", wait_briefly, METH_NOARGS,
+     "wait_briefly()\n--\n\nHas OpenMP's threads sleep soon where they wait, from the next step "
+     "on."},
     {NULL, NULL, 0, NULL},
 };
 

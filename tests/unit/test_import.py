@@ -27,6 +27,28 @@ def test_threads_soon_wait_asleep_unless_the_user_says_otherwise():
     assert "OMP_WAIT_POLICY = 'ACTIVE'" in active
 
 
+@pytest.mark.onednn
+def test_threads_soon_wait_asleep_where_torch_was_imported_first():
+    """libgomp has its threads do so where there are more of them than processors."""
+    pytest.importorskip("torch")
+    code = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import FIRST, ftcore
+import numpy as np
+x = np.ones((64, 64), np.float32)
+ftcore._core.Backend("cpu", threads=2).linear_forward(x, x, x[0])
+print(len(os.listdir("/proc/self/task")))
+"""
+
+    def threads(first, **environment):
+        return int(run(code.replace("FIRST", first), **environment))
+
+    alone = threads("ftcore")
+    assert threads("torch", GOMP_SPINCOUNT="5") == alone
+    assert threads("torch") == alone + 2  # one that sleeps, and its team's other one
+
+
 def test_the_environment_is_left_as_it_was():
     code = "import os; before = dict(os.environ); import ftcore; print(before == dict(os.environ))"
     assert run(code).strip() == "True"

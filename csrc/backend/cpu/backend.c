@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/cpu/waiting.h"
 #include "backend/host_memory.h"
 #include "backend/reference/reference.h"
 #include "common/memory.h"
@@ -35,6 +36,9 @@ ft_status ft_cpu_begin(ft_cpu *cpu, size_t floats)
                      "this process was forked after its parent had trained or evaluated on several "
                      "threads, which OpenMP does not survive: start it with the 'spawn' method, or "
                      "run on one thread there (num_threads=1)");
+        if (!cpu->waits_briefly)
+            ft_cpu_make_waits_brief(cpu->threads);
+        cpu->waits_briefly = true;
     }
     floats = ft_align(floats * sizeof(float)) / sizeof(float);
     if (floats <= cpu->scratch_floats)
@@ -72,6 +76,7 @@ static ft_status cpu_set_threads(ft_backend *backend, int threads)
     cpu->scratch = NULL;
     cpu->scratch_floats = 0;
     cpu->threads = threads;
+    cpu->waits_briefly = false;
     return FT_OK;
 }
 

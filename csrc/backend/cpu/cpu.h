@@ -12,6 +12,7 @@
 typedef struct ft_cpu {
     ft_backend base;
     int threads;
+    bool waits_briefly; /* see waiting.h */
     const ft_cpu_kernels *kernels;
     ft_products *products;
     float *scratch; /* [threads, scratch_floats] */
