@@ -7,6 +7,24 @@
 #include "backend/cuda/kernels/upload.h"
 #include "backend/cuda/tape.h"
 
+static bool realloc_fails;
+
+void *__real_realloc(void *, size_t);
+void *__wrap_realloc(void *, size_t);
+
+/* The linker puts it in realloc's place. */
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+    bool fails = realloc_fails;
+    realloc_fails = false;
+    return fails ? NULL : __real_realloc(memory, bytes);
+}
+
+void tape_fail_next_realloc(void)
+{
+    realloc_fails = true;
+}
+
 static ft_status open_parts(ft_cuda *cuda)
 {
     ft_cuda_device device;

@@ -17,19 +17,20 @@ SOURCES = [
     *[build.CSRC / "common" / f"{name}.c" for name in ("memory", "status", "sha256", "threads")],
 ]
 CALL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-ANY, BACKWARD = 0, 1  # ft_cuda_kind
+WRAP = "-Wl,--wrap=realloc"  # by tape.c's
+ANY, BACKWARD, LINEAR_BACKWARD = 0, 1, 2  # ft_cuda_kind
 OK, MEMORY, RUNTIME = 0, 1, 7
 
 
 def build_library():
     flags = ["-std=gnu11", "-O1", "-g1", "-Wall", "-fPIC", "-shared", f"-I{build.CSRC}"]
     kernels = "".join(p.read_text() for p in sorted((CUDA / "kernels").iterdir()))
-    key = "".join([build.headers(), kernels, *flags, *(p.read_text() for p in SOURCES)])
+    key = "".join([build.headers(), kernels, *flags, WRAP, *(p.read_text() for p in SOURCES)])
 
     def command(path):
         # Kernels' sources are found from the repository's root.
         subprocess.run(
-            ["gcc", *flags, *map(str, SOURCES), "-o", str(path), "-ldl", "-lpthread"],
+            ["gcc", *flags, *map(str, SOURCES), "-o", str(path), "-ldl", "-lpthread", WRAP],
             check=True,
             cwd=build.CSRC.parent,
         )
@@ -45,6 +46,16 @@ class TapeError(RuntimeError):
 
 class Sum(ctypes.Structure):
     _fields_ = [("out", ctypes.c_void_p), ("columns", ctypes.c_int32)]
+
+
+class Behind(ctypes.Structure):
+    """ft_cuda_behind, and ft_pad_arguments at its beginning."""
+
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("packed", "dense", "cu_seqlens", "layout")],
+        *[(name, ctypes.c_int32) for name in ("stride", "columns", "length", "vector")],
+        *[(name, ctypes.c_int32) for name in ("precision", "count")],
+    ]
 
 
 class Tape:
@@ -106,10 +117,7 @@ class Tape:
     def sum_later(self, parts, outs, accumulate=False):
         """Puts off sums of the parts' columns, which are shared out among the outs: addresses and
         how many columns each has."""
-        sums = (Sum * len(outs))(*outs)
-        address = ctypes.c_void_p()
-        rest = len(outs), ctypes.c_bool(accumulate), ctypes.byref(address)
-        self.do("ft_cuda_sum_later", ctypes.c_uint32(len(parts)), sums, *rest)
+        address = self.put_off(len(parts), outs, accumulate)
         data = np.float32(parts).tobytes()
 
         def fill(given):
@@ -117,6 +125,19 @@ class Tape:
             return OK
 
         self.call(fill, data)
+
+    def put_off(self, parts, outs, accumulate=False):
+        """The same, of parts that nothing fills yet."""
+        address = ctypes.c_void_p()
+        sums, rest = (Sum * len(outs))(*outs), (len(outs), ctypes.c_bool(accumulate))
+        self.do("ft_cuda_sum_later", ctypes.c_uint32(parts), sums, *rest, ctypes.byref(address))
+        return address
+
+    def zero_behind(self, address, tokens, rows, columns):
+        """Puts off zeros in the rows behind the tokens of a float32 matrix."""
+        layout = self.variable(np.int32([1, tokens, rows, tokens]).tobytes())
+        behind = Behind(address, None, None, layout, columns, columns, tokens, 0, 0, rows)
+        self.do("ft_cuda_zero_behind", ctypes.byref(behind))
 
     def floats(self, address, count):
         return np.frombuffer(self.download(address, 4 * count), np.float32)
@@ -343,6 +364,17 @@ def test_sums_that_go_to_the_same_place_are_made_in_order(tape, memory):
     np.testing.assert_array_equal(tape.floats(memory, 2), [24, 46])
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_sums_that_go_to_overlapping_places_are_made_in_order(tape, memory, place):
+    expected = np.float32([0, 1, 2, 3, 0])
+    tape.zero(memory, 20)
+    tape.sum_later([[1, 2, 3]], [(memory + 4, 3)])
+    tape.sum_later([[10, 20, 30]], [(memory + 4 * place, 3)], accumulate=True)
+    expected[place:][:3] += [10, 20, 30]
+    np.testing.assert_array_equal(tape.floats(memory, 5), expected)
+    assert tape.driver.launches("ft_add_partials_f32") == 2
+
+
 @pytest.mark.parametrize("rows", [20, 40])
 def test_sums_that_wait_have_as_much_memory_as_they_need(tape, memory, rows):
     """16 MiB, or what one of them needs."""
@@ -358,6 +390,36 @@ def test_more_sums_than_may_wait(tape, memory):
     for i in range(600):
         tape.sum_later([[i], [i]], [(memory + 4 * i, 1)])
     np.testing.assert_array_equal(tape.floats(memory, 600), 2 * np.arange(600))
+
+
+# ---- zeros behind the tokens that are put off
+
+
+@pytest.mark.parametrize(("kind", "launches"), [(LINEAR_BACKWARD, 0), (BACKWARD, 1), (ANY, 1)])
+def test_zeros_behind_the_tokens_wait_for_a_linear_layer_alone(tape, memory, kind, launches):
+    seen = []
+    tape.upload(memory, np.ones(21, np.float32).tobytes())
+    tape.zero_behind(memory, 5, 7, 3)
+    tape.begin(kind)
+    tape.call(lambda data: seen.append(tape.driver.launches("ft_unpad_rows_f32")) or OK, b"")
+    np.testing.assert_array_equal(tape.floats(memory, 21), [1] * 15 + [0] * 6)
+    assert seen == [launches]
+    assert tape.driver.launches("ft_unpad_rows_f32") == 1
+
+
+def test_zeros_behind_the_tokens_are_of_the_tape_that_has_them(tape, memory):
+    """Though it is cut before the linear layer that would have written them: the next tape has
+    other variables."""
+    tape.upload(memory, np.ones(21, np.float32).tobytes())
+    for _ in range(1 << 15):
+        tape.zero(memory + 1000, 1)
+    tape.zero_behind(memory, 5, 7, 3)
+    tape.begin(LINEAR_BACKWARD)
+    for i in range(10):
+        tape.variable(pattern(16, i))
+    got = tape.floats(memory, 21)
+    np.testing.assert_array_equal(got, [1] * 15 + [0] * 6)
+    assert tape.driver.launches("ft_unpad_rows_f32") == 1
 
 
 # ---- what comes again is a graph
@@ -608,6 +670,21 @@ def test_a_graph_that_fails_is_told_and_over(tape, memory):
         tape.submit()
     expected = record_step(tape, memory, 4)
     assert tape.download(memory, 1000) == expected
+
+
+def test_what_a_failed_submit_put_off_is_over(tape, memory):
+    """What it would have written to may be no more."""
+    gone = tape.allocate(64)
+    tape.zero_behind(gone, 1, 2, 8)
+    tape.put_off(4, [(gone, 2)])
+    tape.library.tape_fail_next_realloc()
+    with pytest.raises(TapeError, match="cannot allocate a tape of"):
+        tape.submit()
+    tape.free(gone)
+    tape.upload(memory, b"x")
+    assert tape.download(memory, 1) == b"x"
+    assert tape.driver.launches("ft_add_partials_f32") == 0
+    assert tape.driver.launches("ft_unpad_rows_f32") == 0
 
 
 def test_waiting_for_a_slot_may_fail(tape, memory):

@@ -32,11 +32,12 @@ ft_status ft_cuda_finish_sums(ft_cuda *cuda)
               });
 }
 
-/* One kernel has each result once. */
-static bool waits(const ft_cuda_sums *s, const float *out)
+/* One kernel writes each number once. */
+static bool waits(const ft_cuda_sums *s, const ft_cuda_sum *sum)
 {
     for (int i = 0; i < s->count; i++)
-        if (s->waiting[i].out == out)
+        if (sum->out < s->waiting[i].out + s->waiting[i].columns &&
+            s->waiting[i].out < sum->out + sum->columns)
             return true;
     return false;
 }
@@ -49,7 +50,7 @@ ft_status ft_cuda_sum_later(ft_cuda *cuda, uint32_t parts, const ft_cuda_sum *su
     bool again = false;
     for (int i = 0; i < count; i++) {
         stride += sums[i].columns;
-        again |= waits(s, sums[i].out);
+        again |= waits(s, &sums[i]);
     }
     size_t bytes = (size_t)parts * (size_t)stride * sizeof(float);
     if (again || s->count + count > FT_CUDA_SUMS || s->used + bytes > s->parts.bytes)

@@ -330,6 +330,10 @@ ft_status ft_cuda_submit(ft_cuda *cuda)
     t->count = 0;
     t->unknown = 0;
     t->uploads.count = 0;
+    /* Of what was put off something is left where recording it failed, without what it is for. */
+    t->sums.count = 0;
+    t->sums.used = 0;
+    t->behind.rows.packed = NULL;
     if (t->retired_count > 0) {
         int waited = cuda->driver->stream_synchronize(cuda->stream);
         if (status == FT_OK)

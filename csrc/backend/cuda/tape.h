@@ -15,7 +15,7 @@ void ft_cuda_tape_forget(ft_cuda *, ft_cuda_tape *);
 
 typedef enum ft_cuda_kind {
     FT_CUDA_ANY,
-    FT_CUDA_BACKWARD,        /* a backward's: it reads no gradient of a parameter */
+    FT_CUDA_BACKWARD,        /* a backward's: it reads no gradient of a bias or of a norm */
     FT_CUDA_LINEAR_BACKWARD, /* a linear layer's, which sees to rows behind the tokens itself */
 } ft_cuda_kind;
 
