@@ -126,6 +126,13 @@ def resolve_device(device: Any = None) -> str:
     return gpu.device
 
 
+def shown_device(name: str) -> Any:
+    """A device of that name, such as cuda:0, as users see it: a torch.device where torch is loaded,
+    else the name."""
+    torch = sys.modules.get("torch")
+    return name if torch is None else torch.device(name)
+
+
 def why_no_gpu() -> str:
     """Why the default device is the CPU, where it is, and what to do."""
     gpus = _gpus()

@@ -10,6 +10,8 @@ import pathlib
 import numpy as np
 import pytest
 
+import ftcore
+
 MOCK = pathlib.Path(__file__).resolve().parent / "cuda" / "mock"
 _spec = importlib.util.spec_from_file_location("cuda_mock_build", MOCK / "build.py")
 build = importlib.util.module_from_spec(_spec)
@@ -22,6 +24,19 @@ ORDERS = ("ascending", "descending")
 
 # What the address sanitizer sees first, and ends the process.
 unsanitized = pytest.mark.skipif(bool(build.SANITIZERS), reason="the sanitizer reports it itself")
+
+
+def small_config(**fields):
+    """A BERT of one layer, which the emulator takes little time for."""
+    return ftcore.BertConfig(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=20,
+        **fields,
+    )
 
 
 class KernelError(RuntimeError):

@@ -53,7 +53,7 @@ def _call_of_arrays(
     if all(array is None for array in arrays):
         return inputs, None
     output = None
-    if all((a is None) == (v is None) for a, v in zip(arrays, inputs, strict=True)):
+    if are_all(arrays, inputs):
         model.follow_autocast(None)
         output = _run_arrays(model, inputs[0], arrays)
     if output is None:
@@ -110,6 +110,11 @@ def look(core: _core.Model, values: Sequence[Any], stream: int | None = None) ->
     ]
 
 
+def are_all(arrays: Arrays, values: Sequence[Any]) -> bool:
+    """Whether what was looked at is on the core's GPU wherever it is not None."""
+    return all((a is None) == (v is None) for a, v in zip(arrays, values, strict=True))
+
+
 def _is_alone(value: Any) -> bool:
     """Whether an array that does not say on which GPU it is can be on one only."""
     return (
@@ -138,7 +143,7 @@ def backward(model: SequenceClassifier, run: int, dloss: Any, dlogits: Any, stre
     """`backward_of` with gradients of the outputs in the GPU's memory; False: they are not."""
     given = (dloss, dlogits)
     arrays = look(model.core, given, stream)
-    if any((a is None) != (v is None) for a, v in zip(arrays, given, strict=True)):
+    if not are_all(arrays, given):
         return False
     model.take_run(run)
     model.core.follow(stream)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftcore import _core
-from ftcore.devices import resolve_device
+from ftcore.devices import resolve_device, shown_device
 from ftcore.hub import HUB_OPTIONS
 from ftcore.modeling import gpu_arrays
 from ftcore.modeling.checkpoint import as_float32, load_weights, save_weights
@@ -248,8 +248,7 @@ class SequenceClassifier:
     @property
     def device(self) -> Any:
         """Where the model is, such as cuda:0: a torch.device where torch is loaded, else a str."""
-        torch = sys.modules.get("torch")
-        return self.core.device if torch is None else torch.device(self.core.device)
+        return shown_device(self.core.device)
 
     def to(self, device: Any) -> SequenceClassifier:
         """Moves the model to "cpu", "cuda", "cuda:1", a GPU's number or a torch.device.

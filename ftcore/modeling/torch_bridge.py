@@ -118,9 +118,7 @@ def call_on_gpu(
     stream = current_stream(device)
     arrays = gpu_arrays.look(model.core, inputs, stream)
     shape = gpu_arrays.logits_shape(model, arrays)
-    if shape is None or any(
-        (a is None) != (v is None) for a, v in zip(arrays, inputs, strict=True)
-    ):
+    if shape is None or not gpu_arrays.are_all(arrays, inputs):
         return None
     loss = None if inputs[-1] is None else new_tensor((), device)
     logits = new_tensor(shape, device)

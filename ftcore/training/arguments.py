@@ -12,10 +12,9 @@ import json
 import logging
 import math
 import os
-import sys
 from typing import Any
 
-from ftcore.devices import default_device, why_no_gpu
+from ftcore.devices import default_device, shown_device, why_no_gpu
 from ftcore.optimization import SCHEDULE_NAMES
 from ftcore.scalars import plain_number
 
@@ -456,8 +455,7 @@ class TrainingArguments:
         """Where training runs: the first GPU that will do, "cuda:0", or the CPU where there is none
         or use_cpu is set. Of several GPUs one is used. A torch.device where torch is loaded, else a
         str."""
-        torch = sys.modules.get("torch")
-        return self._device_name if torch is None else torch.device(self._device_name)
+        return shown_device(self._device_name)
 
     @property
     def _device_name(self) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from cuda_arrays import Memory
+from cuda_support import small_config
 from support import (
     ADAMW,
     core_config,
@@ -26,7 +27,6 @@ from support import (
 from ftcore import (
     AdamW,
     AutoModelForSequenceClassification,
-    BertConfig,
     BertForSequenceClassification,
     _core,
     clip_grad_norm_,
@@ -41,16 +41,7 @@ LEGACY_STREAM, NO_STREAM = 1, -1
 @pytest.fixture
 def model():
     set_seed(0)
-    config = BertConfig(
-        vocab_size=50,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=20,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
+    config = small_config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     return BertForSequenceClassification(config).eval()
 
 

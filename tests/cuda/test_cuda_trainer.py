@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from cuda_support import small_config
 
 from ftcore import (
-    BertConfig,
     BertForSequenceClassification,
     Trainer,
     TrainerCallback,
@@ -26,14 +26,7 @@ pytestmark = pytest.mark.usefixtures("any_gpu")
 
 def make_model(backend="auto"):
     set_seed(0)
-    config = BertConfig(
-        vocab_size=50,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=20,
-    )
+    config = small_config()
     model = BertForSequenceClassification(config)
     core = _core.Model(config.core(), backend)
     core.copy_state(model.core)

@@ -86,6 +86,21 @@ __device__ inline void store_merged(const ft_attention_arguments &a,
     }
 }
 
+/* The keys and values of a group of threads, from key `first` on; behind the sequence, its last. */
+template <int COLUMNS>
+__device__ inline void load_keys_and_values(const ft_attention_arguments &a,
+                                            const attention_place &at, int first,
+                                            attention_columns<COLUMNS> (&k)[FT_FIRST_AT_ONCE],
+                                            attention_columns<COLUMNS> (&v)[FT_FIRST_AT_ONCE])
+{
+#pragma unroll
+    for (int i = 0; i < FT_FIRST_AT_ONCE; i++) {
+        size_t row = (size_t)(at.begin + min(first + i * FT_FIRST_GROUPS, at.length - 1));
+        k[i].load(a, a.k, row, a.kv_stride, at.head);
+        v[i].load(a, a.v, row, a.kv_stride, at.head);
+    }
+}
+
 __device__ inline float first_dropout(const ft_attention_arguments &a, const attention_place &at,
                                       const ft_cuda_dropout &dropout, int key)
 {
@@ -107,13 +122,7 @@ __device__ inline void attention_first_forward(const ft_attention_arguments &a)
     for (int first = at.first_key; first < at.length; first += FT_FIRST_GROUPS * FT_FIRST_AT_ONCE) {
         attention_columns<COLUMNS> k[FT_FIRST_AT_ONCE], v[FT_FIRST_AT_ONCE];
         float scores[FT_FIRST_AT_ONCE], now = largest;
-#pragma unroll
-        for (int i = 0; i < FT_FIRST_AT_ONCE; i++) {
-            int key = first + i * FT_FIRST_GROUPS + group;
-            size_t row = (size_t)(at.begin + min(key, at.length - 1));
-            k[i].load(a, a.k, row, a.kv_stride, head);
-            v[i].load(a, a.v, row, a.kv_stride, head);
-        }
+        load_keys_and_values(a, at, first + group, k, v);
 #pragma unroll
         for (int i = 0; i < FT_FIRST_AT_ONCE; i++) {
             int key = first + i * FT_FIRST_GROUPS + group;
@@ -171,13 +180,7 @@ __device__ inline void attention_first_backward(const ft_attention_arguments &a)
     float delta = dout.dot(out), lse = a.lse[(size_t)head * a.query_rows + sequence];
     for (int first = 0; first < at.length; first += FT_FIRST_GROUPS * FT_FIRST_AT_ONCE) {
         attention_columns<COLUMNS> k[FT_FIRST_AT_ONCE], v[FT_FIRST_AT_ONCE];
-#pragma unroll
-        for (int i = 0; i < FT_FIRST_AT_ONCE; i++) {
-            int key = first + i * FT_FIRST_GROUPS + group;
-            size_t row = (size_t)(at.begin + min(key, at.length - 1));
-            k[i].load(a, a.k, row, a.kv_stride, head);
-            v[i].load(a, a.v, row, a.kv_stride, head);
-        }
+        load_keys_and_values(a, at, first + group, k, v);
 #pragma unroll
         for (int i = 0; i < FT_FIRST_AT_ONCE; i++) {
             int key = first + i * FT_FIRST_GROUPS + group;
